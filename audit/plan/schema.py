@@ -1,0 +1,207 @@
+"""The plan: a YAML file in, a frozen and validated record out.
+
+Every field's docstring is what ``unlearn-audit init`` writes as its comment.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from audit.core.errors import AuditError
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Data(_Record):
+    """Files of JSON lines, one probe per line."""
+
+    forget: Path
+    """subjects that asked to be forgotten; `original` knows them"""
+    retain: Path
+    """subjects whose knowledge must stay"""
+    twins: Path | None = None
+    """subjects from the same source that were never trained on"""
+
+
+class Given(_Record):
+    """A checkpoint that somebody already unlearned."""
+
+    given: Path
+    """directory of a Hugging Face causal language model (safetensors) or of a PEFT adapter"""
+
+
+class Laboratory(_Record):
+    """The built-in registry of fictitious persons and a model trained on it on the spot."""
+
+    subject: Literal["tiny", "lab", "large", "smollm2"] = "lab"
+    """which model learns the registry: the unit-test size, two-core size, about 100M parameters, SmolLM2-135M-Instruct"""
+    release: Literal["int4", "full"] = "int4"
+    """int4: the original's weights lie on the 4-bit grid; full: ordinary weights"""
+    facts: Annotated[int, Field(ge=1, le=6)] = 1
+    """natural facts per person"""
+    secrets: Annotated[int, Field(ge=2, le=4)] = 2
+    """high-entropy secrets per person"""
+
+
+class Loss(_Record):
+    """What counts as remembering."""
+
+    primary: tuple[str, ...] = ("recovered",)
+    """losses that decide; several join the maximum: recovered, above_twins, residual_knowledge, answered"""
+    vetoes: tuple[str, ...] = ("over_forgotten", "leaked_not_auditable")
+    """losses that can only remove a configuration"""
+    beta: Share = 0.01
+    """share of never-trained twins allowed above the threshold of above_twins"""
+    tau: Share = 0.7
+    """ROUGE-L recall from which `answered` counts a question as answered"""
+
+
+class Budget(_Record):
+    """Risk budgets: shares of subjects."""
+
+    forget: Share = 0.1
+    """largest tolerated share of forgotten subjects that still give something away, under the worst attack"""
+    utility: Share = 0.1
+    """largest tolerated mean share of right answers lost per retained subject"""
+
+
+class ForgetSizes(_Record):
+    """How a side is dealt; None = a fifth, three fifths, a fifth of what is there."""
+
+    tune: Count | None = None
+    """may be looked at before the checkpoints are frozen; outside the claim"""
+    calibrate: Count | None = None
+    """opened once, all candidates are measured on these"""
+    sealed: Count | None = None
+    """opened by `confirm`, for one checkpoint"""
+
+
+class TwinSizes(_Record):
+    """How twins are dealt; None = a sixth tune, the rest threshold."""
+
+    tune: Count | None = None
+    threshold: Count | None = None
+
+
+class Sizes(_Record):
+    """Subjects per split."""
+
+    forget: ForgetSizes = ForgetSizes()
+    retain: ForgetSizes = ForgetSizes()
+    twins: TwinSizes = TwinSizes()
+
+
+DEFAULT_ATTACKS = ("none", "quantize(int4)", "quantize(nf4)", "relearn", "paraphrase")
+
+
+class Plan(_Record):
+    """What is audited, how, and against which budgets."""
+
+    version: Literal[1] = 1
+    title: str = "unlearning audit"
+    """a name for the report"""
+    laboratory: Laboratory | None = None
+    """use the built-in laboratory instead of model and data"""
+    model: Path | None = None
+    """the model to unlearn: a Hugging Face directory with safetensors"""
+    original: Path | None = None
+    """the model before unlearning; default: `model`"""
+    retrained: Path | None = None
+    """the same model trained without the forget subjects, if you have it: a control"""
+    data: Data | None = None
+    candidates: Annotated[tuple[str | Given, ...], Field(min_length=1)]
+    """recipes such as npo(lr=3e-4, steps=60) @lora(16), or {given: PATH}"""
+    attacks: Annotated[tuple[str, ...], Field(min_length=1)] = DEFAULT_ATTACKS
+    """see `unlearn-audit attacks`"""
+    loss: Loss = Loss()
+    budget: Budget = Budget()
+    confidence: Share = 0.95
+    """1 - delta, over repeated draws of the subjects"""
+    family: Literal["holm", "bonferroni"] = "holm"
+    """how the error is shared over candidates"""
+    sizes: Sizes = Sizes()
+    prompt: Literal["chat", "qa", "plain"] | None = None
+    """how a question is put; default: the tokenizer's chat template, else `Q: … A:`"""
+    seed: int = 0
+    keep: Literal["valid", "all"] = "valid"
+    """which checkpoints stay on disk when their last job is done"""
+
+    @property
+    def delta(self) -> float:
+        """Error probability of the claim, 1 - confidence."""
+        return round(1.0 - self.confidence, 12)
+
+
+def load_plan(path: Path) -> Plan:
+    """Read a plan; paths inside are relative to its folder. Raises E100 to E104."""
+    if not path.is_file():
+        raise AuditError("E100", f"there is no plan file {path.name!r}", "write one with `unlearn-audit init`")
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise AuditError("E103", f"{path.name} is not YAML{where}", "mend the file") from None
+    if not isinstance(data, dict):
+        raise AuditError("E103", f"{path.name} holds no fields", "write one with `unlearn-audit init`")
+    return parse_plan(data, base=path.parent)
+
+
+def parse_plan(data: dict[str, Any], *, base: Path) -> Plan:
+    """Validate a plan given as plain data; relative paths are taken from ``base``."""
+    try:
+        plan = Plan.model_validate(data)
+    except pydantic.ValidationError as error:
+        raise _first_problem(error) from None
+    plan = _with_absolute_paths(plan, base.resolve())
+    if (plan.laboratory is None) == (plan.model is None or plan.data is None):
+        raise AuditError(
+            "E104", "a plan needs either `laboratory` or both `model` and `data`", "see `unlearn-audit init`"
+        )
+    if plan.laboratory is not None and (plan.model or plan.data or plan.original or plan.retrained):
+        raise AuditError("E104", "`laboratory` brings its own models and data", "drop model, original, retrained and data")
+    return plan
+
+
+def _first_problem(error: pydantic.ValidationError) -> AuditError:
+    problem = error.errors()[0]
+    where = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(str(problem["loc"][-1]), _field_names(Plan), n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "see `unlearn-audit init` for the fields"
+        return AuditError("E104", f"the plan has no field {where!r}", hint)
+    value = problem.get("input")
+    shown = f", got {value!r}" if isinstance(value, int | float) else ""
+    return AuditError("E104", f"plan field {where}: {problem['msg'].lower()}{shown}", "mend the plan")
+
+
+def _field_names(model: type[BaseModel]) -> list[str]:
+    names = list(model.model_fields)
+    for field in model.model_fields.values():
+        inner = [a for a in (field.annotation, *getattr(field.annotation, "__args__", ())) if isinstance(a, type)]
+        names += [n for a in inner if issubclass(a, BaseModel) for n in _field_names(a)]
+    return names
+
+
+def _with_absolute_paths(plan: Plan, base: Path) -> Plan:
+    def absolute(value: Any) -> Any:
+        if isinstance(value, Path):
+            return (base / value.expanduser()).resolve()
+        if isinstance(value, _Record):
+            return value.model_copy(update={name: absolute(getattr(value, name)) for name in type(value).model_fields})
+        if isinstance(value, tuple):
+            return tuple(map(absolute, value))
+        return value
+
+    return absolute(plan)
