@@ -1,0 +1,59 @@
+"""From a plan to its people: the laboratory's registry or the user's files, checked for overlap."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from audit.core.digest import digest_json
+from audit.core.errors import AuditError
+from audit.data import registry_lab
+from audit.data.benchmarks.jsonl import check_disjoint, read_subjects
+from audit.data.records import Corpus, Subject
+from audit.plan.schema import Plan
+from audit.plan.sizes import LABORATORY_SIZES, ResolvedSizes
+
+
+def corpus_of(plan: Plan) -> Corpus:
+    """Generate or read the corpus of ``plan``; overlapping sides are refused with counts only."""
+    if plan.laboratory is not None:
+        return _registry(plan)
+    if plan.data is None:
+        raise AuditError("E104", "the plan names no data", "add `data` with forget and retain")
+    corpus = Corpus(
+        forget=read_subjects(plan.data.forget, "forget"),
+        retain=read_subjects(plan.data.retain, "retain"),
+        twins=read_subjects(plan.data.twins, "twin") if plan.data.twins else (),
+        lists=(
+            ("forget", plan.data.forget.stem),
+            ("retain", plan.data.retain.stem),
+            ("twin", plan.data.twins.stem if plan.data.twins else "twins"),
+        ),
+    )
+    check_disjoint(corpus)
+    return corpus
+
+
+def laboratory_seed(plan: Plan) -> int:
+    """Return the seed of the persons: it depends on the release, so two releases share nobody."""
+    assert plan.laboratory is not None
+    return registry_lab.person_seed(plan.seed, f"{plan.laboratory.subject}/{plan.laboratory.release}")
+
+
+def side_digest(subjects: Sequence[Subject]) -> str:
+    """Digest a list of subjects with all their probes; names the list in the ledger."""
+    return digest_json([dataclasses.asdict(subject) for subject in subjects])
+
+
+def _registry(plan: Plan) -> Corpus:
+    laboratory = plan.laboratory
+    assert laboratory is not None
+    sizes = ResolvedSizes.of(plan, LABORATORY_SIZES[laboratory.subject])
+    return registry_lab.generate(
+        laboratory_seed(plan),
+        forget=sizes.total("forget"),
+        retain=sizes.total("retain"),
+        twins=sizes.total("twin"),
+        facts=laboratory.facts,
+        secrets=laboratory.secrets,
+    )

@@ -1,0 +1,146 @@
+"""Lock: hash everything that decides, before anything is seen.
+
+The digest covers what is tested (data, weights, recipes, attacks, budgets, sizes, versions), not where files
+lie and not when it was locked, so the same plan on the same content is the same audit everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from audit.attacks.base import ATTACKS
+from audit.core.digest import digest_json
+from audit.core.errors import AuditError
+from audit.core.registry import canonical
+from audit.data.records import Corpus
+from audit.plan.corpus import corpus_of, side_digest
+from audit.methods.compose import parse_recipe
+from audit.metrics.base import METRICS
+from audit.models.load import folder_digest
+from audit.plan.schema import Given, Plan, parse_plan
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A frozen plan.
+
+    ``content`` is what the digest covers; ``plan`` is the plan with this machine's paths; ``locked_at`` is UTC.
+    """
+
+    content: dict[str, Any]
+    plan: Plan
+    locked_at: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON of ``content``."""
+        return digest_json(self.content)
+
+    @property
+    def audit_id(self) -> str:
+        """First twelve hex digits of the digest."""
+        return self.digest[:12]
+
+    @property
+    def configurations(self) -> list[str]:
+        """Names of all candidates, in plan order: canonical recipes and ``given(<digest>)``."""
+        return list(self.content["candidates"])
+
+    @property
+    def attacks(self) -> list[str]:
+        """Canonical texts of all attacks."""
+        return list(self.content["attacks"])
+
+
+def make_lock(plan: Plan, corpus: Corpus | None = None) -> Lock:
+    """Freeze ``plan``: parse every recipe and attack, read and digest data and given weights."""
+    corpus = corpus or corpus_of(plan)
+    content: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "candidates": _candidates(plan),
+        "attacks": _attacks(plan),
+        "lists": {side: side_digest(corpus.side(side)) for side in ("forget", "retain", "twin")},
+        "weights": _weights(plan),
+        "metrics": {name: METRICS[name].version for name in METRICS},
+        **plan.model_dump(mode="json", include=set(_DECIDING_FIELDS)),
+    }
+    return Lock(content, plan, datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+_DECIDING_FIELDS = ("laboratory", "loss", "budget", "confidence", "family", "sizes", "prompt", "seed", "title")
+
+
+def write_lock(run: Path, lock: Lock) -> None:
+    """Write RUN/lock.json; a different lock that is already there is an integrity error E501."""
+    target = run / "lock.json"
+    if target.exists():
+        if read_lock(run).digest != lock.digest:
+            raise AuditError(
+                "E501",
+                f"{run.name} is locked to another plan ({read_lock(run).audit_id}, now {lock.audit_id})",
+                "a changed plan is a new audit: give another run directory",
+            )
+        return
+    run.mkdir(parents=True, exist_ok=True)
+    record = {
+        "lock_digest": lock.digest,
+        "content": lock.content,
+        "plan": lock.plan.model_dump(mode="json"),
+        "locked_at": lock.locked_at,
+    }
+    temporary = target.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
+    os.replace(temporary, target)
+
+
+def read_lock(run: Path) -> Lock:
+    """Read RUN/lock.json; E502 when its content does not match its digest."""
+    target = run / "lock.json"
+    if not target.is_file():
+        raise AuditError("E105", f"{run.name!r} is not a run directory: it holds no lock.json", "run `unlearn-audit lock` first")
+    try:
+        record = json.loads(target.read_text(encoding="utf-8"))
+        lock = Lock(record["content"], parse_plan(record["plan"], base=run), record["locked_at"])
+    except (ValueError, KeyError):
+        raise AuditError("E502", f"{target.name} is damaged", "restore it, or lock again in a new directory") from None
+    if lock.digest != record["lock_digest"]:
+        raise AuditError("E502", "lock.json was edited after it was locked", "restore it, or lock again in a new directory")
+    return lock
+
+
+def _candidates(plan: Plan) -> list[str]:
+    names = [
+        f"given({folder_digest(item.given, base_digest=_base_digest(plan))})" if isinstance(item, Given) else str(parse_recipe(item))
+        for item in plan.candidates
+    ]
+    repeated = len(names) - len(set(names))
+    if repeated:
+        raise AuditError("E113", f"{repeated} of {len(names)} candidates stand in the plan twice", "remove the doubles")
+    return names
+
+
+def _attacks(plan: Plan) -> list[str]:
+    names = [canonical(ATTACKS.build(text)) for text in plan.attacks]
+    if len(set(names)) < len(names):
+        raise AuditError("E113", f"{len(names) - len(set(names))} attacks stand in the plan twice", "remove the doubles")
+    if "none" not in names:
+        raise AuditError("E114", "the attacks do not hold `none`", "add none: the unattacked model is what ships")
+    return names
+
+
+def _base_digest(plan: Plan) -> str | None:
+    folder = plan.original or plan.model
+    return folder_digest(folder) if folder else None
+
+
+def _weights(plan: Plan) -> dict[str, str]:
+    """Digests of the weights a plan names; the laboratory's are made by the run."""
+    named = {"model": plan.model, "original": plan.original or plan.model, "retrained": plan.retrained}
+    return {role: folder_digest(folder) for role, folder in named.items() if folder is not None}
