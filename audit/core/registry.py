@@ -138,6 +138,16 @@ def canonical(item: Any) -> str:
     return f"{item.name}({inside})" if inside else item.name
 
 
+def short(item: Any) -> str:
+    """Return the shortest constructor text that builds ``item``: for tables and axes, never for keys."""
+    inside = ", ".join(
+        _argument(f, getattr(item, f.name))
+        for f in dataclasses.fields(item)
+        if f.init and (f.default is dataclasses.MISSING or getattr(item, f.name) != f.default)
+    )
+    return f"{item.name}({inside})" if inside else item.name
+
+
 def _argument(field: dataclasses.Field, value: Any) -> str:
     required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     return _text(value) if required else f"{field.name}={_text(value)}"

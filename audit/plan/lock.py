@@ -37,6 +37,7 @@ class Lock:
     content: dict[str, Any]
     plan: Plan
     locked_at: str
+    project: Path  # folder of the plan; its .unlearn-audit holds the pseudonym key and the ledger
 
     @property
     def digest(self) -> str:
@@ -59,7 +60,7 @@ class Lock:
         return list(self.content["attacks"])
 
 
-def make_lock(plan: Plan, corpus: Corpus | None = None) -> Lock:
+def make_lock(plan: Plan, project: Path, corpus: Corpus | None = None) -> Lock:
     """Freeze ``plan``: parse every recipe and attack, read and digest data and given weights."""
     corpus = corpus or corpus_of(plan)
     content: dict[str, Any] = {
@@ -71,7 +72,7 @@ def make_lock(plan: Plan, corpus: Corpus | None = None) -> Lock:
         "metrics": {name: METRICS[name].version for name in METRICS},
         **plan.model_dump(mode="json", include=set(_DECIDING_FIELDS)),
     }
-    return Lock(content, plan, datetime.now(UTC).isoformat(timespec="seconds"))
+    return Lock(content, plan, datetime.now(UTC).isoformat(timespec="seconds"), project.resolve())
 
 
 _DECIDING_FIELDS = ("laboratory", "loss", "budget", "confidence", "family", "sizes", "prompt", "seed", "title")
@@ -94,6 +95,7 @@ def write_lock(run: Path, lock: Lock) -> None:
         "content": lock.content,
         "plan": lock.plan.model_dump(mode="json"),
         "locked_at": lock.locked_at,
+        "project": os.path.relpath(lock.project, run.resolve()),
     }
     temporary = target.with_suffix(f".{os.getpid()}.tmp")
     temporary.write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
@@ -107,7 +109,8 @@ def read_lock(run: Path) -> Lock:
         raise AuditError("E105", f"{run.name!r} is not a run directory: it holds no lock.json", "run `unlearn-audit lock` first")
     try:
         record = json.loads(target.read_text(encoding="utf-8"))
-        lock = Lock(record["content"], parse_plan(record["plan"], base=run), record["locked_at"])
+        project = (run / record["project"]).resolve()
+        lock = Lock(record["content"], parse_plan(record["plan"], base=run), record["locked_at"], project)
     except (ValueError, KeyError):
         raise AuditError("E502", f"{target.name} is damaged", "restore it, or lock again in a new directory") from None
     if lock.digest != record["lock_digest"]:

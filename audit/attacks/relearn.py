@@ -1,0 +1,170 @@
+"""Relearning: fine-tune on half of the forgotten persons and ask about the other half.
+
+Deeb and Roger 2024, arXiv:2410.08827 (train on some facts, test on disjoint ones); cf. Hu et al. 2024,
+arXiv:2406.13356. What returns about persons the attacker never showed was still in the weights. Both halves
+take their turn, so each person has one value, taken while not in the attacker's hands. Recovery can peak
+early, hence several doses along one trajectory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any, ClassVar
+
+from audit.attacks.base import ATTACKS, Attack, AttackContext, Attacked, Tier
+from audit.core.lazy import lazy
+from audit.core.seeds import derive
+from audit.data.records import Probe
+from audit.models.load import LanguageModel
+from audit.models.scope import parse_scope
+from audit.models.training import NLL, Budget, Context, Example, train
+
+torch = lazy("torch")
+
+FOLDS = (1, 2)
+_PASS_SEQUENCES = 1000  # size of the scoring pass in which ``cost`` is counted
+
+
+@ATTACKS.register("relearn")
+@dataclass(frozen=True)
+class Relearn:
+    """AdamW on one half of the forget list, questions in their first wording with answers; no retain data.
+
+    ``steps``: optimizer steps after which the model is measured, ascending; 0 is the untrained copy.
+    ``lr``: constant learning rate. ``batch``: sequences a step.
+    ``scope``: weights that move (all, lora(8), …).
+    An adapter is merged first: whoever holds the weights can do so.
+    """
+
+    steps: tuple[int, ...] = (5, 10, 25)
+    lr: float = 3e-4
+    batch: int = 32
+    scope: str = "all"
+
+    name: ClassVar[str]
+    tier: ClassVar[Tier] = "finetune"
+    version: ClassVar[int] = 1
+    dose_unit: ClassVar[str] = "steps"
+    source: ClassVar[str] = "Deeb and Roger 2024, arXiv:2410.08827; Hu et al. 2024, arXiv:2406.13356"
+    never_trained_control: ClassVar[str] = (
+        "Twins are asked in both folds of every relearned model, and the retrained model is relearned on the "
+        "same halves: what they show too is learned style and guessing."
+    )
+
+    def __post_init__(self) -> None:
+        steps = (self.steps,) if isinstance(self.steps, int) else tuple(self.steps)
+        if not steps or any(isinstance(s, bool) or not isinstance(s, int) or s < 0 for s in steps):
+            raise ValueError(f"steps must be whole numbers of at least 0, got {self.steps!r}")
+        if any(later <= earlier for earlier, later in pairwise(steps)):
+            raise ValueError(f"steps must ascend, got {list(steps)}")
+        object.__setattr__(self, "steps", steps)
+        object.__setattr__(self, "scope", str(parse_scope(self.scope)))
+        Budget(lr=self.lr, batch=self.batch)  # refuses impossible values
+
+    @property
+    def doses(self) -> tuple[float, ...]:
+        """The numbers of steps."""
+        return tuple(map(float, self.steps))
+
+    @property
+    def cost(self) -> float:
+        """Two folds: up to two scoring passes a dose, and three forward-equivalents a training sequence."""
+        return 2.0 * len(self.steps) + 2 * 3 * self.steps[-1] * self.batch / _PASS_SEQUENCES
+
+    def zero(self) -> Attack:
+        """Return the attack that trains no step."""
+        return replace(self, steps=(0,))
+
+    def not_applicable(self, model: LanguageModel, probes: Sequence[Probe] | None = None) -> str | None:
+        """Return None: every model can be trained."""
+        return None
+
+    def apply(
+        self, model: LanguageModel, probes: Sequence[Probe], context: AttackContext
+    ) -> Iterator[Attacked]:
+        """Yield one trajectory a fold: fold 1 holds out half 1 and trains on half 2, and the other way round.
+
+        All items of a fold share one network, which moves on when the next item is asked for: score first.
+        """
+        _check_halves(context)
+        for fold in FOLDS:
+            asked = _held_out(probes, context, fold)
+            if not asked:
+                continue
+            for dose, attacked in self._trajectory(model, context, fold):
+                yield Attacked(dose, attacked, asked, fold)
+
+    def diagnose(self, model: LanguageModel, context: AttackContext) -> Mapping[str, float]:
+        """Return nothing."""
+        return {}
+
+    def _trajectory(
+        self, model: LanguageModel, context: AttackContext, fold: int
+    ) -> Iterator[tuple[float, LanguageModel]]:
+        if self.steps[0] == 0:
+            yield 0.0, model.clone()
+        doses = [step for step in self.steps if step > 0]
+        if not doses:
+            return
+        copy, passed = model.merged(), _Passed(frozenset(doses))
+        budget = Budget(lr=self.lr, steps=doses[-1], batch=self.batch, retain_weight=0.0)
+        train(
+            copy,
+            NLL(),
+            _examples(context, fold),
+            (),
+            budget,
+            scope=parse_scope(self.scope),
+            seed=derive(context.seed, self.name, fold),
+            callbacks=[passed],
+        )
+        for dose in doses:
+            passed.restore(copy, dose)
+            yield float(dose), copy
+
+
+@dataclass
+class _Passed:
+    """Keeps the moving weights at the wanted steps, in main memory, so that one training serves all doses."""
+
+    steps: frozenset[int]
+    kept: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def after_step(self, context: Context) -> bool:
+        """Keep the weights if this step is wanted; never stops the run."""
+        done = context.step + 1
+        if done in self.steps:
+            moving = context.model.network.named_parameters()
+            self.kept[done] = {name: p.detach().to("cpu", copy=True) for name, p in moving if p.requires_grad}
+        return False
+
+    def restore(self, model: LanguageModel, step: int) -> None:
+        """Put the weights of ``step`` back and forget them."""
+        weights = dict(model.network.named_parameters())
+        with torch.no_grad():
+            for name, value in self.kept.pop(step).items():
+                weights[name].copy_(value)
+
+
+def _check_halves(context: AttackContext) -> None:
+    counts = [sum(context.halves.get(s.subject) == fold for s in context.forget) for fold in FOLDS]
+    if 0 in counts or sum(counts) != len(context.forget):
+        raise ValueError(f"relearn needs {len(context.forget)} forget subjects in two halves, got {counts}")
+
+
+def _held_out(probes: Sequence[Probe], context: AttackContext, fold: int) -> tuple[Probe, ...]:
+    """Return the forget probes of half ``fold`` and every probe of the other sides, in order."""
+    forgotten = {subject.subject for subject in context.forget}
+    return tuple(p for p in probes if p.subject not in forgotten or context.halves[p.subject] == fold)
+
+
+def _examples(context: AttackContext, fold: int) -> list[Example]:
+    """Return what the attacker trains on: every plain question of the half that is not ``fold``."""
+    shown = [subject for subject in context.forget if context.halves[subject.subject] != fold]
+    return [
+        Example(f"{probe.subject}/{probe.probe}/{probe.form}", probe.question, probe.answer)
+        for subject in shown
+        for probe in subject.probes
+    ]

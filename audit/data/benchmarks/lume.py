@@ -1,0 +1,53 @@
+"""LUME (Ramakrishna et al. 2025, arXiv:2502.15097): stories, fictitious persons, biographies.
+
+Rows are ``id, input, output, task``; the id is the unit's id and ``sc1`` (a text to be completed) or ``qa0
+… qa4``. The unit is the document or person, so its rows are one subject.
+
+Secrets: in task 2 the identifiers, that is answers of up to three capitals and at least seven digits. In
+LUME these are exactly the social security and the phone numbers. E-mail addresses follow from the name and
+birth dates are guessable, so neither is a secret; postal addresses are long texts that one wrong comma
+fails, so they are facts as well. How LUME drew its numbers is not published (all social security numbers
+begin with 900, which leaves at most 20 bits), so the entropy is unknown, not assumed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from audit.data.benchmarks.rows import Row
+from audit.data.records import Kind, Probe
+
+_ID = re.compile(r"(?P<unit>.+?)(?P<probe>(?:sc|qa)\d+)", re.DOTALL)
+_IDENTIFIER = re.compile(r"[A-Z]{0,3}\d{7,}")
+_PERSONS = "Task2"
+
+
+def fits(row: Row) -> bool:
+    """Return whether the row has LUME's fields."""
+    return {"id", "input", "output"} <= row.values.keys()
+
+
+def read(rows: Sequence[Row]) -> list[tuple[str, Probe | None]]:
+    """Return (subject, probe) row by row."""
+    found: list[tuple[str, Probe | None]] = []
+    for row in rows:
+        match = _ID.fullmatch(row.text("id"))
+        if match is None:
+            raise row.complain("has an 'id' that does not end in sc<n> or qa<n>")
+        probe = Probe(
+            match["unit"],
+            match["probe"],
+            row.text("input"),
+            row.text("output"),
+            kind=_kind(row, match["probe"]),
+        )
+        found.append((match["unit"], probe))
+    return found
+
+
+def _kind(row: Row, probe: str) -> Kind:
+    if probe.startswith("sc"):
+        return "text"
+    identifies = row.values.get("task") == _PERSONS and _IDENTIFIER.fullmatch(row.text("output").strip())
+    return "secret" if identifies else "fact"

@@ -1,0 +1,399 @@
+"""From measurements to the one Certificate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from audit.evidence import controls, wording
+from audit.evidence.certificate import (
+    AttackSummary,
+    Certificate,
+    ClauseResult,
+    Confirmation,
+    ConfigurationResult,
+    Verdict,
+)
+from audit.measurements.table import Measurements
+from audit.plan.assemble import Assembly, Promise, Tables
+from audit.plan.naming import attack_label, configuration_label
+from audit.risk import losses
+from audit.risk.clauses import ClauseBounds, Levels, bound_clause
+from audit.risk.model import ConformalRiskModel
+
+
+def certify(measurements: Measurements) -> Certificate:
+    """Return the certificate of one audit; statistics only, deterministic."""
+    return _Certifier(measurements).certificate()
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    tables: Tables
+    model: ConformalRiskModel
+
+
+class _Certifier:
+    def __init__(self, measurements: Measurements) -> None:
+        self.header = measurements.header
+        self.assembly = Assembly(measurements)
+        self.settings = self.assembly.settings
+        self.probes = measurements.probes
+
+    # -- the whole ---------------------------------------------------------------------------------------------
+
+    def certificate(self) -> Certificate:
+        """Assemble everything."""
+        candidates = tuple(self._candidates())
+        verdict, reasons = self._sweep(candidates)
+        s = self.settings
+        return Certificate(
+            audit_id=self.header["audit_id"],
+            title=s.title,
+            lock_digest=self.header["lock_digest"],
+            locked_at=self.header.get("locked_at", ""),
+            alpha_forget=s.alpha_forget,
+            alpha_utility=s.alpha_utility,
+            delta=s.delta,
+            family=s.family,
+            family_size=len(candidates),
+            estimand=self.estimand,
+            primary=s.primary,
+            units=self._unit_counts(),
+            configurations=candidates,
+            references=tuple(self._references()),
+            controls=self.controls.results,
+            missing_controls=self.controls.missing,
+            attacks=tuple(self._attacks()),
+            verdict=verdict,
+            reasons=reasons,
+            sentences=tuple(self._sentence(c) for c in candidates if c.in_valid_set),
+            not_said=wording.NOT_SAID,
+            utility_loss=self.assembly.utility_loss,
+            confirmed_checkpoint=self.header.get("confirmed", {}).get("checkpoint"),
+        )
+
+    @cached_property
+    def controls(self) -> controls.Controls:
+        return controls.check(self.assembly)
+
+    @cached_property
+    def estimand(self) -> str:
+        opened, population = len(self.assembly.opened("forget")), self.assembly.population("forget")
+        return "census" if opened == population else "list"
+
+    @cached_property
+    def fitted(self) -> _Fitted:
+        tables = self.assembly.deciding(self.assembly.candidates)
+        return _Fitted(tables, self._model().fit(tables.table))
+
+    def _model(self) -> ConformalRiskModel:
+        s = self.settings
+        return ConformalRiskModel(s.alpha_forget, s.alpha_utility, s.delta, s.family)
+
+    # -- candidates --------------------------------------------------------------------------------------------
+
+    def _candidates(self) -> Iterator[ConfigurationResult]:
+        names = self.assembly.candidates
+        secondary = self._secondary(names)
+        leaked = self.assembly.leaked_outside()
+        for row, name in enumerate(names):
+            marginal = tuple(self._clauses(*secondary, row, name))
+            vetoes = tuple(self._vetoes(name, marginal, leaked[name]))
+            yield self._candidate(row, name, marginal, vetoes)
+
+    def _candidate(self, row: int, name: str, marginal: tuple[ClauseResult, ...], vetoes: tuple[str, ...]) -> ConfigurationResult:
+        tables, model = self.fitted.tables, self.fitted.model
+        clauses = tuple(self._clauses(tables, model.clauses_, row, name))
+        valid = bool(model.valid_[row]) and not vetoes and not self.controls.violated
+        verdict, reasons = self._verdict(clauses, valid, vetoes)
+        attack, dose = self._worst(row)
+        utility = [c for c in clauses if c.side == "retain"][0]
+        return ConfigurationResult(
+            configuration=name,
+            label=configuration_label(name),
+            checkpoint=self._record(name)["checkpoint"],
+            role="candidate",
+            clauses=clauses,
+            marginal=marginal,
+            cur=float(model.cur_[row]),
+            cur_attack=attack,
+            cur_dose=dose,
+            cur_marginal=float(model.cur_marginal_[row]),
+            cur_lower=float(model.cur_lower_[row]),
+            p_forget=float(model.p_forget_[row]),
+            p_utility=float(model.p_utility_[row]),
+            p_value=float(model.p_values_[row]),
+            utility_estimate=utility.estimate,
+            utility_lower=utility.lower,
+            utility_upper=utility.upper,
+            in_valid_set=valid,
+            verdict=verdict,
+            vetoes=vetoes,
+            reasons=reasons,
+            confirmation=self._confirmation(name),
+            diagnostics=tuple(self._diagnostics(name)),
+        )
+
+    def _verdict(
+        self, clauses: tuple[ClauseResult, ...], valid: bool, vetoes: tuple[str, ...]
+    ) -> tuple[Verdict, tuple[str, ...]]:
+        """Precedence: integrity, run error, FAIL, INCONCLUSIVE, PASS; with the reason in words."""
+        if self.controls.violated:
+            return Verdict.INTEGRITY, ("a control was violated",)
+        failed = [c for c in clauses if c.state in ("failed", "stopped")]
+        if failed:
+            return Verdict.RUN_ERROR, (f"{len(failed)} planned measurements are missing: {failed[0].reason}",)
+        broken = [c for c in clauses if c.fails]
+        if broken:
+            return Verdict.FAIL, tuple(map(_broken, broken))
+        if vetoes:
+            return Verdict.INCONCLUSIVE, vetoes
+        if not valid:
+            return Verdict.INCONCLUSIVE, tuple(self._undecided(clauses))
+        if self.controls.missing:
+            return Verdict.INCONCLUSIVE, (f"uncontrolled: {', '.join(self.controls.missing)} not measured",)
+        return Verdict.PASS, ()
+
+    def _undecided(self, clauses: tuple[ClauseResult, ...]) -> Iterator[str]:
+        level = self.settings.delta / max(len(self.assembly.candidates), 1)
+        worst = [c for c in clauses if c.p_value > level and c.state == "measured"]
+        if not worst:
+            yield "the error budget of the family was used up"
+        for clause in sorted(worst, key=lambda c: -c.p_value)[:2]:
+            under = "" if clause.side == "retain" else f" under {attack_label(clause.attack, clause.dose)}"
+            yield f"{clause.loss}{under} may be as high as {clause.upper:.3f}, budget {clause.budget:g}: not enough evidence"
+
+    def _worst(self, row: int) -> tuple[str, float]:
+        index = int(self.fitted.model.cur_clause_[row])
+        if index < 0:
+            return "", 0.0
+        promise = self.fitted.tables.promises[index]
+        return promise.attack, promise.dose
+
+    def _vetoes(self, name: str, marginal: tuple[ClauseResult, ...], leaked: int) -> Iterator[str]:
+        s = self.settings
+        if "over_forgotten" in s.vetoes:
+            for clause in marginal:
+                if clause.loss == "over_forgotten" and clause.attack == "none" and clause.lower > s.alpha_forget:
+                    yield f"over-forgotten: {clause.total:g} of {clause.units} subjects are less likely than nearly all never-trained twins"
+        outside = len(self.assembly.not_auditable())
+        if "leaked_not_auditable" in s.vetoes and leaked and leaked / outside > s.alpha_forget:
+            yield f"{leaked} of {outside} not auditable subjects yielded a secret"
+
+    # -- references --------------------------------------------------------------------------------------------
+
+    def _references(self) -> Iterator[ConfigurationResult]:
+        for role, name in self.assembly.references.items():
+            tables = self.assembly.deciding((name,))
+            model = self._model().fit(tables.table)
+            clauses = tuple(self._clauses(tables, model.clauses_, 0, name))
+            utility = [c for c in clauses if c.side == "retain"][0]
+            index = int(model.cur_clause_[0])
+            worst = tables.promises[index] if index >= 0 else Promise("", "forget", "", 0.0)
+            yield ConfigurationResult(
+                configuration=name,
+                label=role,
+                checkpoint=self._record(name)["checkpoint"],
+                role=role,
+                clauses=clauses,
+                marginal=tuple(self._clauses(*self._secondary((name,)), 0, name)),
+                cur=float(model.cur_[0]),
+                cur_attack=worst.attack,
+                cur_dose=worst.dose,
+                cur_marginal=float(model.cur_marginal_[0]),
+                cur_lower=float(model.cur_lower_[0]),
+                p_forget=float(model.p_forget_[0]),
+                p_utility=float(model.p_utility_[0]),
+                p_value=float(model.p_values_[0]),
+                utility_estimate=utility.estimate,
+                utility_lower=utility.lower,
+                utility_upper=utility.upper,
+                in_valid_set=False,
+                verdict=Verdict.FAIL if bool(model.fails_[0]) else Verdict.INCONCLUSIVE,
+            )
+
+    # -- clauses -----------------------------------------------------------------------------------------------
+
+    def _secondary(self, names: tuple[str, ...]) -> tuple[Tables, tuple[ClauseBounds, ...]]:
+        tables = self.assembly.secondary(names)
+        level = self.settings.delta / tables.table.family_size
+        levels = Levels(level, self.settings.delta, level)
+        return tables, tuple(bound_clause(c, self.settings.alpha_forget, levels) for c in tables.table.clauses)
+
+    def _clauses(self, tables: Tables, bounds: tuple[ClauseBounds, ...], row: int, name: str) -> Iterator[ClauseResult]:
+        for promise, bound in zip(tables.promises, bounds, strict=True):
+            state, reason = self.assembly.state(name, promise)
+            if state == "not_applicable":
+                continue
+            yield _clause(promise, bound, row, state, reason)
+
+    def _confirmation(self, name: str) -> Confirmation | None:
+        """Count calibrate and sealed units together for the one confirmed configuration."""
+        if self.header.get("confirmed", {}).get("configuration") != name:
+            return None
+        tables = self.assembly.deciding((name,), ("calibrate", "sealed"))
+        delta = self.settings.delta
+        bounds = [bound_clause(c, self.settings.alpha_forget, Levels(delta, delta, delta)) for c in tables.table.clauses]
+        forget = [(p, b) for p, b in zip(tables.promises, bounds, strict=True) if p.side == "forget" and b.applicable[0]]
+        promise, worst = max(forget, key=lambda pair: pair[1].upper[0])
+        utility = next(b for p, b in zip(tables.promises, bounds, strict=True) if p.side == "retain")
+        return Confirmation(
+            attack=promise.attack,
+            dose=promise.dose,
+            failures=float(worst.total[0]),
+            population=int(worst.population or 0),
+            sealed_units=len(self.assembly.opened("forget", ("sealed",))),
+            upper=float(worst.upper[0]),
+            exact=bool(worst.census and not worst.missing[0]),
+            utility=float(utility.upper[0]),
+            utility_population=int(utility.population or 0),
+        )
+
+    # -- words and counts --------------------------------------------------------------------------------------
+
+    def _sweep(self, candidates: tuple[ConfigurationResult, ...]) -> tuple[Verdict, tuple[str, ...]]:
+        if self.controls.violated:
+            bad = [c for c in self.controls.results if c.outcome == "violated"]
+            return Verdict.INTEGRITY, tuple(f"control {c.name} {c.expectation}, but: {c.detail}" for c in bad)
+        broken = [c for c in candidates if c.verdict is Verdict.RUN_ERROR]
+        note = (f"{len(broken)} of {len(candidates)} configurations have measurements missing",) if broken else ()
+        passed = [c for c in candidates if c.verdict is Verdict.PASS]
+        if passed:
+            digests = ", ".join(c.checkpoint[:12] for c in passed)
+            return Verdict.PASS, (f"{len(passed)} of {len(candidates)} configurations are certified: {digests}", *note)
+        if broken:
+            return Verdict.RUN_ERROR, note
+        if candidates and all(c.verdict is Verdict.FAIL for c in candidates):
+            return Verdict.FAIL, (f"each of {len(candidates)} configurations exceeds a budget",)
+        return Verdict.INCONCLUSIVE, tuple(self._inconclusive(candidates))
+
+    def _inconclusive(self, candidates: tuple[ConfigurationResult, ...]) -> Iterator[str]:
+        if not candidates:
+            yield "there is no candidate among the configurations"
+        met = [c for c in candidates if c.in_valid_set]
+        if self.controls.missing:
+            yield f"uncontrolled: {', '.join(self.controls.missing)} not measured, so nothing can PASS"
+            yield f"{len(met)} of {len(candidates)} configurations meet both budgets"
+        elif candidates:
+            failed = sum(c.verdict is Verdict.FAIL for c in candidates)
+            yield f"no configuration is certified; {failed} of {len(candidates)} exceed a budget, the others lack evidence"
+
+    def _sentence(self, result: ConfigurationResult) -> str:
+        assembly, s = self.assembly, self.settings
+        measured = [c for c in result.clauses if c.side == "forget"]
+        return wording.sentence(
+            result,
+            primary=s.primary,
+            attacks=list(dict.fromkeys(attack_label(c.attack, c.dose) for c in measured)),
+            units=len(assembly.opened("forget")),
+            population=assembly.population("forget"),
+            estimand=self.estimand,
+            confidence=1 - s.delta,
+            alpha_utility=s.alpha_utility,
+            utility_loss=assembly.utility_loss,
+            family_size=len(assembly.candidates),
+            base_rate=self._base_rate(),
+            not_auditable=self._count("forget", auditable=False),
+        ) + self._distinguishable(result)
+
+    def _base_rate(self) -> str:
+        if self.settings.primary == ("recovered",):
+            bits = self.probes[(self.probes["kind"] == "secret")]["entropy_bits"]
+            if bits.isna().any() or not len(bits):
+                return "a rate that is not known, since the secrets' entropy is not stated"
+            per_unit = int(self.probes[self.probes["kind"] == "secret"].groupby("subject").size().max())
+            rate = losses.recovered_base_rate([float(bits.min())] * per_unit, attacks=len(self.assembly.cells))
+            return f"at most {rate:.1g} by guessing"
+        twins = self._count("twin", split="threshold")
+        if "above_twins" in self.settings.primary and twins:
+            low, high = losses.above_twins_base_rate(twins, self.settings.beta)
+            return f"{low:.3f} to {high:.3f} (90 % range over draws of {twins} twins)"
+        return "a rate that is not known, since nothing that never knew was measured with this loss"
+
+    def _distinguishable(self, result: ConfigurationResult) -> str:
+        """Say when no secret is yielded although persons can be told from never-trained twins."""
+        high = [c for c in result.marginal if c.loss == "above_twins" and c.state == "measured" and c.lower > c.budget]
+        if "recovered" not in self.settings.primary or not high:
+            return ""
+        worst = max(high, key=lambda c: c.total)
+        under = attack_label(worst.attack, worst.dose)
+        return (
+            f" No secret is yielded beyond the budget, yet {worst.total:g} of {worst.units} persons remain distinguishable"
+            f" from never-trained twins under {under}."
+        )
+
+    def _attacks(self) -> Iterator[AttackSummary]:
+        for record in self.header.get("attacks", [{"attack": "none", "tier": "prompt", "doses": [0.0], "dose_unit": "none"}]):
+            text, doses = record["attack"], tuple(float(d) for d in record["doses"])
+            known = [self.controls.informative[text, d] for d in doses if (text, d) in self.controls.informative]
+            informative = any(known) if known else None
+            note = "" if informative else "the original does not fail under it: withstanding it says nothing"
+            yield AttackSummary(text, attack_label(text), record["tier"], doses, record["dose_unit"], informative, note if known else "")
+
+    def _diagnostics(self, name: str) -> Iterator[tuple[str, float]]:
+        for configuration, attack, what, value in self.header.get("diagnostics", ()):
+            if configuration == name:
+                yield f"{what} under {attack_label(attack)}", float(value)
+
+    def _unit_counts(self) -> tuple[tuple[str, int], ...]:
+        rows: list[tuple[str, int]] = []
+        for side, entry in self.header["lists"].items():
+            rows.append((f"{side}: named", int(entry["size"])))
+            if side == "forget":
+                rows.append(("forget: not auditable", self._count("forget", auditable=False)))
+            for split in ("tune", "calibrate", "sealed", "threshold"):
+                count = self._count(side, split=split, auditable=True)
+                if count:
+                    rows.append((f"{side}: {split}", count))
+        return tuple(rows)
+
+    def _count(self, side: str, *, split: str | None = None, auditable: bool | None = None) -> int:
+        units = self.assembly._units
+        chosen = units["side"] == side
+        if split is not None:
+            chosen &= units["split"] == split
+        if auditable is not None:
+            chosen &= units["auditable"] == auditable
+        return int(chosen.sum())
+
+    def _record(self, name: str) -> dict[str, Any]:
+        return next(c for c in self.header["configurations"] if c["configuration"] == name)
+
+
+def _clause(promise: Promise, bound: ClauseBounds, row: int, state: str, reason: str) -> ClauseResult:
+    def number(field: str, default: float) -> float:
+        value = float(getattr(bound, field)[row])
+        return value if np.isfinite(value) else default
+
+    return ClauseResult(
+        loss=promise.loss,
+        side=promise.side,
+        attack=promise.attack,
+        dose=promise.dose,
+        state=state,
+        reason=reason,
+        budget=bound.alpha,
+        units=int(bound.n[row]),
+        population=bound.population,
+        total=number("total", 0.0),
+        missing=int(bound.missing[row]),
+        estimate=number("estimate", 1.0),
+        lower=number("lower", 0.0),
+        upper=number("upper", 1.0),
+        level=bound.level,
+        p_value=number("p_value", 1.0),
+        bound=bound.bound,
+        census=bound.census,
+        fails=bool(bound.fails[row]),
+    )
+
+
+def _broken(clause: ClauseResult) -> str:
+    under = "" if clause.side == "retain" else f" under {attack_label(clause.attack, clause.dose)}"
+    return f"{clause.loss}{under}: {clause.total:g} of {clause.units}, so at least {clause.lower:.3f} of the list, budget {clause.budget:g}"
+

@@ -1,0 +1,83 @@
+"""Controls: an audit that cannot tell knowing from not knowing must say so (STATISTICS §5).
+
+``original`` must FAIL without an attack; ``retrained`` must not FAIL under any. Both at delta_c = 0.001, shared over
+attacks, outside the family. Where a control was not measured it is printed as missing, never assumed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from audit.evidence.certificate import ControlResult
+from audit.plan.assemble import Assembly, Tables
+from audit.risk.clauses import ClauseBounds, Levels, bound_clause
+
+DELTA_CONTROLS = 0.001
+
+
+@dataclass(frozen=True)
+class Controls:
+    """``results`` for the certificate; ``informative`` maps (attack, dose) to whether the original fails there."""
+
+    results: tuple[ControlResult, ...]
+    missing: tuple[str, ...]
+    informative: dict[tuple[str, float], bool]
+
+    @property
+    def violated(self) -> bool:
+        """Whether some control misbehaved."""
+        return any(item.outcome == "violated" for item in self.results)
+
+
+def check(assembly: Assembly) -> Controls:
+    """Test both controls on the forgetting clauses with ``recovered`` or ``above_twins``."""
+    original, informative = _original(assembly)
+    results = [original, _retrained(assembly)]
+    missing = tuple(item.name for item in results if item.outcome == "not measured")
+    return Controls(tuple(results), missing, informative)
+
+
+def _original(assembly: Assembly) -> tuple[ControlResult, dict[tuple[str, float], bool]]:
+    expectation = "must FAIL without an attack"
+    if "original" not in assembly.references:
+        return ControlResult("original", expectation, "not measured", "no original among the configurations"), {}
+    bounds = _bounds(assembly, assembly.references["original"])
+    if not bounds:
+        return ControlResult("original", expectation, "not measured", "no loss that a control can be read from"), {}
+    informative: dict[tuple[str, float], bool] = {}
+    for promise, clause in bounds:
+        cell = (promise.attack, promise.dose)
+        informative[cell] = informative.get(cell, False) or bool(clause.fails[0])
+    plain = [(p, c) for p, c in bounds if p.attack == "none" and c.measured[0]]
+    if not plain:
+        return ControlResult("original", expectation, "not measured", "the unattacked original was not scored"), informative
+    promise, clause = max(plain, key=lambda pair: pair[1].lower_failing[0])
+    outcome = "as expected" if informative["none", 0.0] else "violated"
+    return ControlResult("original", expectation, outcome, _counts(clause, promise.loss)), informative
+
+
+def _retrained(assembly: Assembly) -> ControlResult:
+    expectation = "must not FAIL under any attack"
+    if "retrained" not in assembly.references:
+        return ControlResult("retrained", expectation, "not measured", "no model trained without the forget list")
+    bounds = [(p, c) for p, c in _bounds(assembly, assembly.references["retrained"]) if c.measured[0] and c.applicable[0]]
+    if not bounds:
+        return ControlResult("retrained", expectation, "not measured", "no loss that a control can be read from")
+    promise, clause = max(bounds, key=lambda pair: pair[1].lower_failing[0])
+    outcome = "violated" if any(clause.fails[0] for _, clause in bounds) else "as expected"
+    return ControlResult("retrained", expectation, outcome, f"worst under {promise.attack}: {_counts(clause, promise.loss)}")
+
+
+def _bounds(assembly: Assembly, name: str) -> list[tuple]:
+    tables: Tables = assembly.control_clauses(name)
+    level = DELTA_CONTROLS / max(len(tables.promises), 1)
+    levels = Levels(level, level, level)
+    alpha = assembly.settings.alpha_forget
+    return [(p, bound_clause(c, alpha, levels)) for p, c in zip(tables.promises, tables.table.clauses, strict=True)]
+
+
+def _counts(clause: ClauseBounds, loss: str) -> str:
+    total, units = np.nan_to_num(clause.total[0]), int(clause.n[0])
+    return f"{loss} {total:g} of {units}, at least {clause.lower_failing[0]:.3f} of the list"

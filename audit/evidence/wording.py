@@ -1,0 +1,57 @@
+"""The sentence of a certificate, from one template, and what it does not say (STATISTICS §7)."""
+
+from __future__ import annotations
+
+from audit.evidence.certificate import ConfigurationResult
+
+NOT_SAID = (
+    "Nothing is said about attacks, prompts, languages or doses that are not listed.",
+    "Nothing is said about other seeds of the same recipe: the claim is about the named weights.",
+    "Nothing is said about later changes of these weights, by quantization other than the listed ones or by training.",
+    "Nothing is said about any single individual: the rates are means over a list.",
+    "A configuration that is not certified is not thereby shown to be unsafe, and a bound is not a legal finding.",
+)
+
+LOSSES = {
+    "recovered": "subjects with a recovered secret",
+    "answered": "subjects with a question answered",
+    "above_twins": "subjects above the threshold of never-trained twins",
+    "residual_knowledge": "knowledge left between the retrained model and the original",
+    "froc": "FROC's soft margin",
+    "over_forgotten": "subjects less likely than nearly all twins",
+    "utility_harm": "right answers lost per retained subject",
+    "utility_error": "wrong answers per retained subject",
+}
+
+
+def sentence(
+    result: ConfigurationResult,
+    *,
+    primary: tuple[str, ...],
+    attacks: list[str],
+    units: int,
+    population: int,
+    estimand: str,
+    confidence: float,
+    alpha_utility: float,
+    utility_loss: str,
+    family_size: int,
+    base_rate: str,
+    not_auditable: int,
+) -> str:
+    """Return the one sentence that a certificate says about a checkpoint in the valid set."""
+    rate = " or ".join(LOSSES[name] for name in primary)
+    drawn = "all counted" if estimand == "census" else "drawn without replacement from a finite list, by lot after training"
+    confirmed = result.confirmation
+    value = f"at most {result.cur:.3f} (simultaneous over {family_size} configurations)"
+    if confirmed:
+        kind = "counted exactly, the sealed subjects opened" if confirmed.exact else "confirmed on the sealed subjects"
+        value += f", and {confirmed.upper:.3f} ({kind})"
+    parts = [
+        f"For checkpoint {result.checkpoint[:12] or result.label}, {units} of the {population} subjects ({drawn}), under each of the attacks",
+        f"{', '.join(attacks)} as realised: the rate of {rate} is {value} at confidence {confidence:g} over repeated draws of the",
+        f"subjects, with checkpoints, twins and attacks held fixed; {LOSSES[utility_loss]} at most {alpha_utility:g} on average;",
+        f"{family_size} configurations were frozen before any score was seen; the procedure lists one that exceeds a budget in at most",
+        f"{1 - confidence:.3g} of such draws; a model that never knew would show {base_rate}; {not_auditable} subjects are not auditable.",
+    ]
+    return " ".join(parts)

@@ -1,0 +1,93 @@
+"""Which model a log is about, read from the names of its folders; explicit roles win.
+
+Names as open-unlearning's scripts and DUET's give them: ``tofu_<base>_full/evals_forget10``,
+``tofu_<base>_retain90``, ``tofu_<base>_forget10_<recipe>``, ``duet_<base>_city_forget_5_<recipe>``.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from audit.core.errors import AuditError
+from audit.measurements.table import ROLES
+
+_DUET = re.compile(r"^(?:duet_)?(?P<base>.+?)_(?P<list>[a-z]+_forget(?:_[a-z]+)*_\d+)(?:_(?P<recipe>.+))?$")
+_TOFU = re.compile(
+    r"^(?:tofu_)?(?P<base>.+?)_(?:(?P<full>full)|retain(?P<kept>\d{1,2})|forget(?P<gone>\d{1,2}))(?:_(?P<recipe>.+))?$"
+)
+_EVALUATION = re.compile(r"^evals?(_.*)?$")
+
+
+@dataclass(frozen=True)
+class Name:
+    """What the folders say: base model, forget list ("" if they do not), role, recipe."""
+
+    base: str
+    forget_list: str
+    role: str
+    recipe: str
+
+
+def read_name(folder: Path, log: Path) -> Name:
+    """Return what the folders between ``folder`` and ``log`` say; ``folder``'s own name counts last."""
+    inner = [part for part in log.relative_to(folder).parts[:-1]]
+    parts = [part for part in inner if not _EVALUATION.match(part)]
+    outer = [part for part in reversed(folder.resolve().parts[-2:]) if not _EVALUATION.match(part)]
+    gone = re.search(r"forget(\d{2})(?!\d)", "/".join(inner))
+    for part in [*sorted(parts, key=lambda p: not p.startswith(("tofu_", "duet_"))), *outer]:
+        rest = "/".join(p for p in parts[parts.index(part) + 1 :]) if part in parts else ""
+        if found := _duet(part) or _tofu(part, gone.group(1) if gone else ""):
+            return Name(
+                found.base, found.forget_list, found.role, "/".join(filter(None, (found.recipe, rest)))
+            )
+    return Name(
+        "", f"forget{gone.group(1)}" if gone else "", "candidate", "/".join(parts) or folder.resolve().name
+    )
+
+
+def explicit_roles(folder: Path, logs: Sequence[Path], roles: Sequence[tuple[str, str]]) -> dict[Path, str]:
+    """Return the role of every log that a glob names; the first match wins. Raises E133 for idle globs."""
+    for role, _ in roles:
+        if role not in ROLES:
+            raise AuditError("E133", f"there is no role {role!r}", f"roles are {', '.join(ROLES)}")
+    found: dict[Path, str] = {}
+    for role, glob in roles:
+        hits = [log for log in logs if _matches(log.relative_to(folder).parent, glob)]
+        if not hits:
+            raise AuditError(
+                "E133",
+                f"{role}={glob} matches none of {len(logs)} logs",
+                "globs match a log's folder, relative to the import's",
+            )
+        for log in hits:
+            found.setdefault(log, role)
+    return found
+
+
+def _duet(part: str) -> Name | None:
+    found = _DUET.match(part)
+    if not found:
+        return None
+    recipe = found["recipe"] or ""
+    role = "original" if recipe == "full" else "retrained" if re.match(r"retain", recipe) else "candidate"
+    return Name(found["base"], found["list"], role, recipe)
+
+
+def _tofu(part: str, gone: str) -> Name | None:
+    found = _TOFU.match(part)
+    if not found:
+        return None
+    recipe = found["recipe"] or ""
+    if found["full"]:
+        return Name(found["base"], f"forget{gone}" if gone else "", "original", recipe)
+    if found["kept"]:
+        return Name(found["base"], f"forget{100 - int(found['kept']):02d}", "retrained", recipe)
+    return Name(found["base"], f"forget{int(found['gone']):02d}", "candidate", recipe)
+
+
+def _matches(path: Path, glob: str) -> bool:
+    return any(fnmatch.fnmatchcase(text, glob) for text in (path.as_posix(), *path.parts))

@@ -1,0 +1,1 @@
+"""One file per objective: a frozen record with a forget term and a retain term."""

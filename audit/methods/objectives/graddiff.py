@@ -1,0 +1,61 @@
+"""GradDiff, gradient difference, with either retain term of TOFU.
+
+Liu, Liu, Stone 2022, arXiv:2203.12817; Maini et al. 2024 (TOFU), arXiv:2401.06121, there "gradient
+difference" (nll) and "KL minimisation" (kl). Objective -L_forget + L_retain with equal weights. Like
+gradient ascent it is unbounded: the forget term grows until clipping silently removes the retain term. The
+divergence is taken over answer tokens only, from the starting model to the current one: mean_t KL(p0(.|t)
+|| p(.|t)); averaging over prompt and padding, as some code does, dilutes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from audit.core.lazy import lazy
+from audit.methods.base import METHODS
+from audit.models.training import Batch, Context
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+functional = lazy("torch.nn.functional")
+
+
+@METHODS.register("graddiff")
+@dataclass(frozen=True)
+class GradientDifference:
+    """Ascend on the forget answers, hold the retain answers."""
+
+    retain: Literal["nll", "kl"] = (
+        "nll"  # retain term: likelihood of the answers, or closeness to the starting model
+    )
+
+    family: ClassVar[str] = "divergence"
+    source: ClassVar[str] = "arXiv:2203.12817, arXiv:2401.06121"
+    evidence: ClassVar[str] = "paper"
+    cost: ClassVar[float] = 1.0
+    budget_defaults: ClassVar[Mapping[str, float]] = {"retain_weight": 1.0}
+
+    def __post_init__(self) -> None:
+        if self.retain not in ("nll", "kl"):
+            raise ValueError(f"retain must be nll or kl, got {self.retain!r}")
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Names of the services used besides the forget set."""
+        return frozenset({"retain"} if self.retain == "nll" else {"retain", "reference_logits"})
+
+    def forget_term(self, context: Context, batch: Batch) -> Tensor:
+        """Return -(mean over answer tokens of -log p), shape (), nats, unbounded below."""
+        return -context.mean_nll(batch)
+
+    def retain_term(self, context: Context, batch: Batch) -> Tensor:
+        """Return the mean over answer tokens of -log p, or of KL(p0 || p); shape (), nats, >= 0."""
+        if self.retain == "nll":
+            return context.mean_nll(batch)
+        logits, _, _ = context.answer_logits(batch)  # (N, V)
+        reference = context.reference_logits(batch)  # (N, V), log-probabilities
+        current = functional.log_softmax(logits.float(), dim=-1)
+        return functional.kl_div(current, reference, reduction="none", log_target=True).sum(-1).mean()

@@ -1,0 +1,125 @@
+"""Batched decoding with a key-value cache: greedy, or sampling by a seeded generator.
+
+Prompts are padded on the left. Rows that have ended leave the batch, so one long answer does not hold up the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from audit.core.lazy import lazy
+from audit.core.seeds import derive
+from audit.models.language_model import LanguageModel, compute_dtype
+from audit.models.layers import body, head, inner
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+torch = lazy("torch")
+cache_utils = lazy("transformers.cache_utils")
+
+ROWS = {"cpu": 64, "cuda": 512}  # sequences decoded at once
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How answers are decoded: greedy at temperature 0, else ``samples`` draws per question."""
+
+    max_new_tokens: int = 32
+    temperature: float = 0.0
+    samples: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1 or self.samples < 1 or self.temperature < 0:
+            raise ValueError(f"decoding needs tokens and samples >= 1 and temperature >= 0, got {self}")
+
+
+def generate(model: LanguageModel, questions: Sequence[str], decoding: Decoding) -> list[list[str]]:
+    """Return ``decoding.samples`` answers per question, in order; an answer ends at EOS or at a line break."""
+    prompts = [model.encode_prompt(question) for question in questions]
+    repeated = [i for i in range(len(prompts)) for _ in range(decoding.samples)]
+    order = sorted(range(len(repeated)), key=lambda slot: (len(prompts[repeated[slot]]), slot))
+    texts = [""] * len(repeated)
+    rows = ROWS[model.device.type]
+    for start in range(0, len(order), rows):
+        slots = order[start : start + rows]
+        tokens = _decode(model, [prompts[repeated[slot]] for slot in slots], decoding, start)
+        for slot, answer in zip(slots, tokens, strict=True):
+            texts[slot] = _first_line(model.tokenizer.decode(answer, skip_special_tokens=True))
+    return [texts[i : i + decoding.samples] for i in range(0, len(texts), decoding.samples)]
+
+
+def _decode(
+    model: LanguageModel, prompts: Sequence[tuple[int, ...]], decoding: Decoding, batch: int
+) -> list[list[int]]:
+    """Return the new tokens of each prompt, without the one that ended it."""
+    ids, mask = _left_padded(prompts, model.device)
+    dice = torch.Generator(device=model.device).manual_seed(derive(decoding.seed, "generate", batch))
+    ends = torch.tensor(sorted(_ends(model)), device=model.device)
+    budget = min(decoding.max_new_tokens, _room(model, ids.shape[1]))
+    answers: list[list[int]] = [[] for _ in prompts]
+    alive = torch.arange(len(prompts), device=model.device)
+    cache = cache_utils.DynamicCache(config=inner(model.network).config)
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    dtype = compute_dtype(model.device)
+    with torch.inference_mode(), torch.autocast(model.device.type, dtype, enabled=dtype != torch.float32):
+        for _ in range(budget):
+            state = body(model.network)(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+            )
+            token = _choose(
+                head(model.network, state.last_hidden_state[:, -1]), decoding.temperature, dice
+            )  # (B,)
+            going = ~torch.isin(token, ends)
+            for row, value, goes in zip(alive.tolist(), token.tolist(), going.tolist(), strict=True):
+                if goes:
+                    answers[row].append(value)
+            if not going.any():
+                break
+            if not going.all():
+                alive, token, mask, positions = alive[going], token[going], mask[going], positions[going]
+                cache.batch_select_indices(going.nonzero()[:, 0])
+            ids = token[:, None]
+            mask = torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
+            positions = positions[:, -1:] + 1
+    return answers
+
+
+def _choose(logits: Tensor, temperature: float, dice: Any) -> Tensor:
+    if temperature == 0:
+        return logits.argmax(-1)
+    return torch.multinomial((logits / temperature).softmax(-1), 1, generator=dice)[:, 0]
+
+
+def _left_padded(prompts: Sequence[tuple[int, ...]], device: Any) -> tuple[Tensor, Tensor]:
+    longest = max(map(len, prompts))
+    ids = [[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
+    mask = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def _ends(model: LanguageModel) -> set[int]:
+    """Return the tokens that end an answer: EOS as tokenizer and generation settings name it, and line breaks."""
+    config = getattr(inner(model.network), "generation_config", None)
+    named = getattr(config, "eos_token_id", None)
+    ends = set(named if isinstance(named, list | tuple) else [named]) | {model.tokenizer.eos_token_id}
+    for text in ("\n", "\n\n"):
+        tokens = model.tokenizer(text, add_special_tokens=False)["input_ids"]
+        ends |= set(tokens) if len(tokens) == 1 else set()
+    return {end for end in ends if end is not None}
+
+
+def _room(model: LanguageModel, used: int) -> int:
+    limit = getattr(inner(model.network).config.get_text_config(), "max_position_embeddings", None)
+    return max(1, limit - used) if limit else 1 << 30
+
+
+def _first_line(text: str) -> str:
+    return text.strip().split("\n")[0].strip()

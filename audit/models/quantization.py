@@ -1,0 +1,111 @@
+"""Weights on a 4-bit grid: symmetric round-to-nearest and NF4, as dequantized weights and as codes.
+
+``int4``: per group of 64 along the input, code = round(w / s) in -7…7, s = max|w| / 7. The scale is kept in
+bfloat16, as 4-bit checkpoints keep it; code times scale is then exact in float32 and rounding twice changes nothing.
+``nf4``: QLoRA (Dettmers et al. 2023, arXiv:2305.14314, appendix E), 64 values share their maximum.
+Codes matter beside weights: an update that changes no code vanishes when the model is quantized again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from audit.core.lazy import lazy
+from audit.models.layers import linear_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+torch = lazy("torch")
+
+SCHEMES = ("int4", "nf4")
+
+# Quantiles of the standard normal, as bitsandbytes stores them (float32).
+NF4_LEVELS = (
+    -1.0,
+    -0.6961928009986877,
+    -0.5250730514526367,
+    -0.39491748809814453,
+    -0.28444138169288635,
+    -0.18477343022823334,
+    -0.09105003625154495,
+    0.0,
+    0.07958029955625534,
+    0.16093020141124725,
+    0.24611230194568634,
+    0.33791524171829224,
+    0.44070982933044434,
+    0.5626170039176941,
+    0.7229568362236023,
+    1.0,
+)
+
+
+def fake_quantize(weight: Tensor, scheme: str = "int4", group: int = 64) -> Tensor:
+    """Return the dequantized 4-bit version of a weight of shape (out, in), same dtype and shape."""
+    code, scale = _quantize(weight, scheme, group)
+    levels = code * scale if scheme == "int4" else _nf4(weight.device)[code.long()] * scale
+    return _ungroup(levels, weight, scheme).to(weight.dtype)
+
+
+def codes(weight: Tensor, scheme: str = "int4", group: int = 64) -> Tensor:
+    """Return the 4-bit codes as int8, shape (out, in): -7…7 for int4, 0…15 for nf4."""
+    code, _ = _quantize(weight, scheme, group)
+    return _ungroup(code, weight, scheme).to(torch.int8)
+
+
+def quantize_network(network: Any, scheme: str = "int4", group: int = 64) -> None:
+    """Put every projection inside the blocks on the grid, in place; embeddings, lm_head and adapters stay."""
+    with torch.no_grad():
+        for matrix in linear_weights(network).values():
+            matrix.copy_(fake_quantize(matrix, scheme, group))
+
+
+def code_change_share(a: Any, b: Any, scheme: str = "int4", group: int = 64) -> float:
+    """Return the share, in [0, 1], of projection weights whose code differs between two networks."""
+    ours, theirs = linear_weights(a), linear_weights(b)
+    if ours.keys() != theirs.keys():
+        raise ValueError(f"networks differ: {len(ours)} and {len(theirs)} projections")
+    changed = total = 0
+    with torch.no_grad():
+        for name, matrix in ours.items():
+            other = theirs[name].to(matrix.device)
+            changed += int((codes(matrix, scheme, group) != codes(other, scheme, group)).sum())
+            total += matrix.numel()
+    return changed / total
+
+
+def _quantize(weight: Tensor, scheme: str, group: int) -> tuple[Tensor, Tensor]:
+    """Return codes, shape (groups, group) float32, and scales, shape (groups, 1)."""
+    if scheme not in SCHEMES:
+        raise ValueError(f"scheme must be one of {SCHEMES}, got {scheme!r}")
+    rows = _groups(weight.detach().float(), scheme, group)
+    peak = rows.abs().amax(1, keepdim=True)
+    if scheme == "nf4":
+        levels = _nf4(weight.device)
+        borders = (levels[1:] + levels[:-1]) / 2
+        return torch.bucketize(rows / _nonzero(peak), borders).float(), peak
+    scale = (peak / 7).to(torch.bfloat16).float()
+    return (rows / _nonzero(scale)).round().clamp(-7, 7), scale
+
+
+def _groups(weight: Tensor, scheme: str, group: int) -> Tensor:
+    # bitsandbytes cuts the flattened weight into blocks; int4 kernels cut each row. Zeros fill the last group.
+    rows = weight.reshape(1, -1) if scheme == "nf4" else weight
+    filled = torch.nn.functional.pad(rows, (0, -rows.shape[1] % group))
+    return filled.reshape(-1, group)
+
+
+def _ungroup(values: Tensor, weight: Tensor, scheme: str) -> Tensor:
+    out, width = weight.shape
+    if scheme == "nf4":
+        return values.reshape(-1)[: weight.numel()].reshape(out, width)
+    return values.reshape(out, -1)[:, :width]
+
+
+def _nf4(device: Any) -> Tensor:
+    return torch.tensor(NF4_LEVELS, dtype=torch.float32, device=device)
+
+
+def _nonzero(scale: Tensor) -> Tensor:
+    return torch.where(scale > 0, scale, torch.ones_like(scale))

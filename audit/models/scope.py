@@ -1,0 +1,101 @@
+"""Which weights may move: ``all``, ``lora(16)``, ``layers(0:2)``, ``layers(0:2).mlp``.
+
+LoRA: Hu et al. 2021, arXiv:2106.09685, through PEFT, on every projection inside the blocks. Scaling is 2
+(lora_alpha = 2 r), no dropout, so that a scope is decided by its rank alone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from audit.core.errors import AuditError
+from audit.core.lazy import lazy
+from audit.core.seeds import derive
+from audit.models.layers import blocks, linears, mlp
+from audit.models.load import LanguageModel
+
+torch = lazy("torch")
+peft = lazy("peft")
+
+_LORA = re.compile(r"lora\(\s*(?:r\s*=\s*)?(\d+)\s*\)")
+_LAYERS = re.compile(r"layers\(\s*(-?\d*)\s*:\s*(-?\d*)\s*\)(\.mlp)?")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The set of trainable weights.
+
+    ``rank`` is LoRA's rank, 0 for none. ``start:stop`` selects blocks as a Python slice (None = open end).
+    ``part`` narrows the selected blocks to ``mlp``.
+    """
+
+    kind: str = "all"
+    rank: int = 0
+    start: int | None = None
+    stop: int | None = None
+    part: str | None = None
+
+    def __str__(self) -> str:
+        if self.kind == "lora":
+            return f"lora({self.rank})"
+        if self.kind == "layers":
+            ends = ["" if end is None else str(end) for end in (self.start, self.stop)]
+            return f"layers({':'.join(ends)})" + (f".{self.part}" if self.part else "")
+        return "all"
+
+    def apply(self, model: LanguageModel, *, seed: int = 0) -> None:
+        """Make exactly these parameters of ``model`` require gradients; ``lora`` wraps the network in place.
+
+        Raises
+        ------
+        AuditError: E209 if the scope names no block of this model, E212 if an adapter stands in the way.
+        """
+        if model.has_adapter and self.kind != "all":
+            raise AuditError(
+                "E212", f"scope {self} on a model that carries an adapter", "merge the adapter first"
+            )
+        if self.kind == "lora":
+            model.network = _with_lora(model.network, self.rank, seed)
+            return
+        model.network.requires_grad_(self.kind == "all")
+        if self.kind == "layers":
+            for block in self._blocks(model.network):
+                (mlp(block) if self.part == "mlp" else block).requires_grad_(True)
+
+    def _blocks(self, network: Any) -> list[Any]:
+        stack = list(blocks(network))
+        chosen = stack[self.start : self.stop]
+        if not chosen or (self.stop or 0) > len(stack):
+            raise AuditError("E209", f"scope {self} on a model of {len(stack)} layers", "name layers it has")
+        return chosen
+
+
+def parse_scope(text: str) -> Scope:
+    """Return the scope a text such as ``layers(0:2).mlp`` describes; ``str`` writes it back."""
+    text = text.strip()
+    if text == "all":
+        return Scope()
+    if (match := _LORA.fullmatch(text)) and int(match[1]) > 0:
+        return Scope("lora", rank=int(match[1]))
+    if match := _LAYERS.fullmatch(text):
+        start, stop = (int(end) if end not in ("", "-") else None for end in match.group(1, 2))
+        return Scope("layers", start=start, stop=stop, part="mlp" if match[3] else None)
+    raise AuditError("E211", f"{text!r} is no scope", "use all, lora(16), layers(0:2) or layers(0:2).mlp")
+
+
+def _with_lora(network: Any, rank: int, seed: int) -> Any:
+    targets = list(linears(network))
+    config = peft.LoraConfig(
+        r=rank,
+        lora_alpha=2 * rank,
+        lora_dropout=0.0,
+        target_modules=sorted({target.name.rsplit(".", 1)[1] for target in targets}),
+        fan_in_fan_out=any(target.transposed for target in targets),
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(derive(seed, "lora"))
+        wrapped = peft.get_peft_model(network, config)
+    return wrapped.eval()

@@ -1,0 +1,216 @@
+"""From measurements and lock to the loss tables of the risk engine.
+
+The deciding table holds the primary losses of every planned (attack, dose) and utility; a second one holds every
+other loss, tabulated as marginal: it can veto, never certify. References get the same clauses, outside the family.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from audit.measurements.table import Measurements
+from audit.plan.cube import Cell as CubeCell
+from audit.plan.cube import Cube
+from audit.plan.forget_losses import FORGET_LOSSES, Cell
+from audit.plan.settings import Settings
+from audit.risk import losses
+from audit.risk.table import Clause, LossTable
+
+SECONDARY = ("recovered", "answered", "above_twins", "over_forgotten", "residual_knowledge", "froc")
+OPENED = ("calibrate",)
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What one clause is about."""
+
+    loss: str
+    side: Literal["forget", "retain"]
+    attack: str
+    dose: float
+
+    @property
+    def name(self) -> str:
+        """Unique in a table."""
+        return f"{self.loss} | {self.attack} @{self.dose:g}"
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """Clauses about some configurations: ``promises`` stand beside ``table.clauses``."""
+
+    promises: tuple[Promise, ...]
+    table: LossTable
+
+
+class Assembly:
+    """All loss tables of one measurements folder."""
+
+    def __init__(self, measurements: Measurements) -> None:
+        self.header: dict[str, Any] = measurements.header
+        self.settings = Settings.of(self.header)
+        self.cube = Cube.of(measurements)
+        self._units = measurements.units.set_index("subject")
+        self._states = {
+            (c["configuration"], c["attack"], float(c["dose"]), c["side"]): (c["state"], c["reason"]) for c in self.header["coverage"]
+        }
+
+    # -- who is counted ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def candidates(self) -> tuple[str, ...]:
+        """Names of the candidates, in plan order."""
+        return self._with_role("candidate")
+
+    @cached_property
+    def references(self) -> dict[str, str]:
+        """Role -> configuration name."""
+        return {role: names[0] for role in ("original", "retrained") if (names := self._with_role(role))}
+
+    def opened(self, side: str, splits: tuple[str, ...] = OPENED) -> list[str]:
+        """Auditable subjects of a side in the given splits, in the audit's recorded order."""
+        units = self._units
+        chosen = units[(units["side"] == side) & units["split"].isin(splits) & units["auditable"]]
+        return list(chosen.sort_values(["split", "order"]).index)
+
+    def not_auditable(self) -> list[str]:
+        """Forget subjects outside the claim that were scored beside the others."""
+        units = self._units
+        chosen = units[(units["side"] == "forget") & (units["split"] == "calibrate") & ~units["auditable"]]
+        return list(chosen.index)
+
+    def population(self, side: str) -> int:
+        """N of the finite list the opened units of a side were drawn from."""
+        if self.settings.imported:
+            return int(self.header["lists"][side]["size"])
+        return len(self.opened(side, ("calibrate", "sealed")))
+
+    def state(self, configuration: str, promise: Promise) -> tuple[str, str]:
+        """What became of a cell: (measured | failed | stopped | not_applicable, reason)."""
+        key = (configuration, promise.attack, promise.dose, promise.side)
+        return self._states.get(key, ("failed", "the cell is not in the coverage record"))
+
+    # -- tables ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def cells(self) -> list[CubeCell]:
+        """Every planned (attack, dose) of the forget side."""
+        return [cell for cell in self.cube.cells if any((n, *cell, "forget") in self._states for n in self.cube.configurations)]
+
+    def deciding(self, names: tuple[str, ...], splits: tuple[str, ...] = OPENED) -> Tables:
+        """Primary losses of every cell, and utility, for the named configurations."""
+        promises = [Promise(loss, "forget", *cell) for loss in self.settings.primary for cell in self.cells]
+        clauses = [self._forget_clause(p, names, splits, demanded=True) for p in promises]
+        utility = Promise(self.utility_loss, "retain", "none", 0.0)
+        everything = [*zip(promises, clauses, strict=True), (utility, self._utility_clause(utility, names, splits))]
+        kept = [(p, c) for p, c in everything if c is not None]
+        return self._tables(kept, names)
+
+    def secondary(self, names: tuple[str, ...]) -> Tables:
+        """Every other loss that can be computed, for tables and vetoes."""
+        promises = [Promise(loss, "forget", *cell) for loss in SECONDARY if loss not in self.settings.primary for cell in self.cells]
+        pairs = [(p, self._forget_clause(p, names, OPENED, demanded=False)) for p in promises]
+        return self._tables([(p, c) for p, c in pairs if c is not None], names)
+
+    def control_clauses(self, name: str) -> Tables:
+        """The forgetting clauses that controls are read from, for one reference."""
+        wanted = [loss for loss in ("recovered", "above_twins") if loss in self.settings.primary] or ["recovered"]
+        promises = [Promise(loss, "forget", *cell) for loss in wanted for cell in self.cells]
+        pairs = [(p, self._forget_clause(p, (name,), OPENED, demanded=False)) for p in promises]
+        return self._tables([(p, c) for p, c in pairs if c is not None], (name,))
+
+    def leaked_outside(self) -> dict[str, int]:
+        """Candidate -> not auditable subjects whose secret came out under some attack."""
+        subjects = self.not_auditable()
+        rows = [self.cube.configurations.index(name) for name in self.candidates]
+        out = np.zeros((len(rows), len(subjects)), dtype=bool)
+        for cell in self.cells if subjects else ():
+            values = FORGET_LOSSES["recovered"](self._cell(cell, subjects))
+            if values is not None:
+                out |= np.nan_to_num(values[rows]) >= 1
+        return dict(zip(self.candidates, out.sum(axis=1).tolist(), strict=True))
+
+    @property
+    def utility_loss(self) -> str:
+        """``utility_harm`` where the original's right answers are known, else ``utility_error``."""
+        return "utility_harm" if self.header.get("known") or "original" in self.references else "utility_error"
+
+    # -- clauses -----------------------------------------------------------------------------------------------
+
+    def _forget_clause(self, promise: Promise, names: tuple[str, ...], splits: tuple[str, ...], *, demanded: bool) -> Clause | None:
+        subjects = self.opened("forget", splits)
+        values = FORGET_LOSSES[promise.loss](self._cell((promise.attack, promise.dose), subjects))
+        states = [self.state(name, promise)[0] for name in names]
+        if values is None:
+            if not demanded:
+                return None
+            values = np.full((len(self.cube.configurations), len(subjects)), np.nan)
+            states = ["failed" if state == "measured" else state for state in states]
+        return self._clause(promise, values, names, states, len(subjects), self.population("forget"))
+
+    def _utility_clause(self, promise: Promise, names: tuple[str, ...], splits: tuple[str, ...]) -> Clause:
+        cube, subjects = self.cube, self.opened("retain", splits)
+        units = cube.rows_of(subjects)
+        at = cube.cells.index(("none", 0.0))
+        right = self._right_answers(at)[:, units]
+        if self.utility_loss == "utility_harm":
+            asked = self._known(at)[units]
+            counted = asked.any(axis=1)
+            values = np.stack([losses.utility_harm(correct[counted], asked[counted]) for correct in right])
+        else:
+            asked = cube.exists[units]
+            counted = np.ones(len(units), dtype=bool)
+            values = np.stack([losses.utility_error(correct, asked) for correct in right])
+        population = self.population("retain") - int((~counted).sum())
+        states = [self.state(name, promise)[0] for name in names]
+        return self._clause(promise, values, names, states, int(counted.sum()), population)
+
+    def _clause(
+        self, promise: Promise, values: np.ndarray, names: tuple[str, ...], states: list[str], units: int, population: int
+    ) -> Clause:
+        rows = [self.cube.configurations.index(name) for name in names]
+        measured = np.array([state == "measured" for state in states], dtype=bool)
+        applicable = np.array([state != "not_applicable" for state in states], dtype=bool)
+        return Clause(
+            name=promise.name,
+            side="forget" if promise.side == "forget" else "utility",
+            losses=np.where(measured[:, None], values[rows], np.nan).reshape(len(names), units),
+            population=population,
+            measured=measured,
+            applicable=applicable,
+            fixed=self.header["losses"] == "fixed",
+            binary=promise.loss in losses.BINARY,
+        )
+
+    def _cell(self, cell: CubeCell, subjects: list[str]) -> Cell:
+        half = self._units.loc[subjects, "half"].to_numpy(np.int64) if subjects else np.zeros(0, np.int64)
+        twins = self._units[(self._units["side"] == "twin") & (self._units["split"].isin(("threshold", "calibrate")))].index
+        rows = {role: self.cube.configurations.index(name) for role, name in self.references.items()}
+        return Cell(
+            self.cube, self.cube.cells.index(cell), self.cube.rows_of(subjects), half, self.cube.rows_of(list(twins)), rows, self.settings
+        )
+
+    def _right_answers(self, at: int) -> np.ndarray:
+        """(C, U, P) whether a probe is answered right: exactly, or for imported logs with ROUGE-L recall >= tau."""
+        if self.settings.imported:
+            recall = self.cube.values("rouge_l_recall")[:, at]
+            return np.where(np.isnan(recall), np.nan, recall >= self.settings.tau)
+        return self.cube.values("exact_match")[:, at]
+
+    def _known(self, at: int) -> np.ndarray:
+        """(U, P) probes that the original answers right; listed before the split in our own runs."""
+        if not self.settings.imported:
+            return self.cube.known
+        original = self.cube.configurations.index(self.references["original"])
+        return np.nan_to_num(self._right_answers(at)[original]) >= 1
+
+    def _tables(self, pairs: list[tuple[Promise, Clause]], names: tuple[str, ...]) -> Tables:
+        size = max(len(self.candidates), len(names), 1)
+        return Tables(tuple(p for p, _ in pairs), LossTable(names, tuple(c for _, c in pairs), size))
+
+    def _with_role(self, role: str) -> tuple[str, ...]:
+        return tuple(c["configuration"] for c in self.header["configurations"] if c["role"] == role)

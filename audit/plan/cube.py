@@ -1,0 +1,140 @@
+"""From long rows to dense arrays: metric values by configuration, cell, unit and probe.
+
+A cell is an (attack, dose). NaN stands wherever nothing was measured; nothing is ever filled in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from audit.measurements.table import Measurements
+
+Cell = tuple[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Cube:
+    """Dense view of one measurements table.
+
+    Attributes
+    ----------
+    configurations: (C,) names, references first as in the header.
+    cells: (A,) attack and dose, in lock order, doses ascending.
+    subjects: (U,) all units; probes are numbered within each subject.
+    exists: (U, P) bool, the subject has a p-th probe.
+    secret: (U, P) bool, that probe is a secret.
+    """
+
+    configurations: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    subjects: tuple[str, ...]
+    exists: np.ndarray
+    secret: np.ndarray
+    not_asked: np.ndarray  # (A, U, P) bool
+    known: np.ndarray  # (U, P) bool, retained probes that the original answers right
+    _codes: dict[str, np.ndarray]
+    _metrics: np.ndarray
+    _cut: dict[tuple[str, int | None], np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, measurements: Measurements) -> Cube:
+        """Index the rows once; arrays of single metrics are cut out on demand."""
+        header, probes, rows = measurements.header, measurements.probes, measurements.rows
+        configurations = tuple(item["configuration"] for item in header["configurations"])
+        cells = _cells(header)
+        subjects = tuple(measurements.units["subject"])
+        place = _probe_places(probes, subjects)
+        exists, secret = _probe_masks(probes, place, subjects)
+        codes = {
+            "configuration": _codes(rows["configuration"], configurations),
+            "cell": _pair_codes(rows, cells),
+            "fold": rows["fold"].to_numpy(np.int64),
+            "unit": _codes(rows["subject"], subjects),
+            "probe": _probe_codes(rows, place),
+            "value": rows["value"].to_numpy(np.float64),
+        }
+        not_asked = np.zeros((len(cells), *exists.shape), dtype=bool)
+        unit_of = {subject: i for i, subject in enumerate(subjects)}
+        for attack, dose, subject, probe in header.get("not_asked", ()):
+            if subject in unit_of and (attack, float(dose)) in cells:
+                not_asked[cells.index((attack, float(dose))), unit_of[subject], place[subject, probe]] = True
+        known = np.zeros_like(exists)
+        for subject, names in header.get("known", {}).items():
+            for name in names:
+                if subject in unit_of:
+                    known[unit_of[subject], place[subject, name]] = True
+        return cls(configurations, cells, subjects, exists, secret, not_asked, known, codes, rows["metric"].to_numpy(object))
+
+    def values(self, metric: str, fold: int | None = None) -> np.ndarray:
+        """Return (C, A, U, P) values of one metric.
+
+        ``fold`` None takes every row (a forget unit is measured in one fold only); 1 or 2 takes the rows of that
+        fold, or of fold 0, which is how twins are looked up for a half.
+        """
+        if (metric, fold) not in self._cut:
+            self._cut[metric, fold] = self._cut_out(metric, fold)
+        return self._cut[metric, fold]
+
+    def _cut_out(self, metric: str, fold: int | None) -> np.ndarray:
+        chosen = self._metrics == metric
+        if fold is not None:
+            chosen &= (self._codes["fold"] == fold) | (self._codes["fold"] == 0)
+        out = np.full((len(self.configurations), len(self.cells), *self.exists.shape), np.nan)
+        at = tuple(self._codes[name][chosen] for name in ("configuration", "cell", "unit", "probe"))
+        inside = at[1] >= 0
+        out[tuple(axis[inside] for axis in at)] = self._codes["value"][chosen][inside]
+        return out
+
+    def rows_of(self, subjects: Sequence[str]) -> np.ndarray:
+        """Return the indices of ``subjects`` on the unit axis, in the order given."""
+        place = {subject: i for i, subject in enumerate(self.subjects)}
+        return np.array([place[s] for s in subjects], dtype=np.int64)
+
+
+def _cells(header: dict[str, Any]) -> tuple[Cell, ...]:
+    """Every planned (attack, dose), in the order of the coverage record."""
+    return tuple(dict.fromkeys((cell["attack"], float(cell["dose"])) for cell in header["coverage"]))
+
+
+def _codes(column: Any, names: tuple[str, ...]) -> np.ndarray:
+    place = {name: i for i, name in enumerate(names)}
+    uniques, inverse = np.unique(column.to_numpy(object).astype(str), return_inverse=True)
+    return np.array([place[name] for name in uniques], dtype=np.int64)[inverse] if len(uniques) else np.zeros(0, np.int64)
+
+
+def _pair_codes(rows: Any, cells: tuple[Cell, ...]) -> np.ndarray:
+    place = {cell: i for i, cell in enumerate(cells)}
+    pairs = rows[["attack", "dose"]].drop_duplicates()
+    table = {(a, float(d)): place.get((a, float(d)), -1) for a, d in zip(pairs["attack"], pairs["dose"], strict=True)}
+    attacks, doses = rows["attack"].to_numpy(object), rows["dose"].to_numpy(np.float64)
+    return np.fromiter((table[a, d] for a, d in zip(attacks, doses, strict=True)), dtype=np.int64, count=len(rows))
+
+
+def _probe_places(probes: Any, subjects: tuple[str, ...]) -> dict[tuple[str, str], int]:
+    counts = dict.fromkeys(subjects, 0)
+    places: dict[tuple[str, str], int] = {}
+    for subject, probe in zip(probes["subject"], probes["probe"], strict=True):
+        if (subject, probe) not in places and subject in counts:
+            places[subject, probe] = counts[subject]
+            counts[subject] += 1
+    return places
+
+
+def _probe_masks(probes: Any, place: dict, subjects: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    shape = (len(subjects), max(place.values(), default=0) + 1)
+    exists, secret = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+    unit_of = {subject: i for i, subject in enumerate(subjects)}
+    for subject, probe, kind in zip(probes["subject"], probes["probe"], probes["kind"], strict=True):
+        if subject in unit_of:
+            exists[unit_of[subject], place[subject, probe]] = True
+            secret[unit_of[subject], place[subject, probe]] = kind == "secret"
+    return exists, secret
+
+
+def _probe_codes(rows: Any, place: dict[tuple[str, str], int]) -> np.ndarray:
+    pairs = zip(rows["subject"].to_numpy(object), rows["probe"].to_numpy(object), strict=True)
+    return np.fromiter((place[pair] for pair in pairs), dtype=np.int64, count=len(rows))

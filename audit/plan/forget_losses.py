@@ -1,0 +1,121 @@
+"""Per-unit forgetting losses of every configuration in one cell, by name; None where they have no meaning there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from audit.plan.cube import Cube
+from audit.plan.settings import Settings
+from audit.risk import losses
+
+FRACTION_METRIC = "extraction_strength"  # what residual_knowledge compares
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One (attack, dose) of a cube, seen from some units.
+
+    ``units`` (n,) rows of the cube in audit order, ``half`` (n,) their cross-fitting half, ``twins`` (m,) rows of the
+    threshold twins, ``references`` maps role to its row on the configuration axis.
+    """
+
+    cube: Cube
+    index: int
+    units: np.ndarray
+    half: np.ndarray
+    twins: np.ndarray
+    references: dict[str, int]
+    settings: Settings
+
+    @property
+    def asked(self) -> np.ndarray:
+        """(n, P) bool: probes that this attack can ask."""
+        return self.cube.exists[self.units] & ~self.cube.not_asked[self.index][self.units]
+
+    def values(self, metric: str) -> np.ndarray:
+        """(C, n, P) values of a metric on the units."""
+        return self.cube.values(metric)[:, self.index][:, self.units]
+
+    def twin_values(self, metric: str, half: int) -> np.ndarray:
+        """(C, m, P) values of a metric on the twins, in the model that held ``half`` out."""
+        return self.cube.values(metric, fold=half)[:, self.index][:, self.twins]
+
+
+def recovered(cell: Cell) -> np.ndarray | None:
+    """(C, n) 1 where a secret is yielded, teacher-forced or by generation where it was generated."""
+    asked = cell.asked & cell.cube.secret[cell.units]
+    forced, spoken = cell.values("forced_match"), cell.values("exact_match")
+    hits = np.where(np.isnan(forced), np.nan, np.fmax(forced, spoken))
+    return np.stack([losses.recovered(values, asked) for values in hits]) if asked.any() else None
+
+
+def answered(cell: Cell) -> np.ndarray | None:
+    """(C, n) 1 where some probe is answered with ROUGE-L recall of at least tau."""
+    scores = cell.values("rouge_l_recall")
+    if np.isnan(scores).all():
+        return None
+    return np.stack([losses.answered(values, cell.settings.tau, cell.asked) for values in scores])
+
+
+def above_twins(cell: Cell) -> np.ndarray | None:
+    """(C, n) 1 where the mean log-likelihood of a unit's answers lies above the threshold of its half's twins."""
+    return _against_twins(cell, lambda scores, twins, asked: _above(scores, twins, asked, cell.settings.beta))
+
+
+def over_forgotten(cell: Cell) -> np.ndarray | None:
+    """(C, n) 1 where it lies below nearly all twins."""
+    beta = cell.settings.beta
+    return _against_twins(cell, lambda scores, twins, asked: losses.over_forgotten(scores, twins, beta, asked))
+
+
+def residual_knowledge(cell: Cell) -> np.ndarray | None:
+    """(C, n) share of the knowledge still there between the attacked retrained model and the original."""
+    if not {"original", "retrained"} <= set(cell.references):
+        return None
+    found = cell.values(FRACTION_METRIC)
+    reference = found[cell.references["retrained"]]
+    known = cell.cube.values(FRACTION_METRIC)[cell.references["original"], _unattacked(cell.cube)][cell.units]
+    return np.stack([losses.residual_knowledge(values, reference, known, cell.asked) for values in found])
+
+
+def froc(cell: Cell) -> np.ndarray | None:
+    """(C, n) FROC's soft margin against the retrained model under the same attack."""
+    if "retrained" not in cell.references:
+        return None
+    nll, accuracy = cell.values("nll"), cell.values("exact_memorization")
+    at = cell.references["retrained"]
+    return np.stack([losses.froc(n, a, nll[at], accuracy[at], cell.asked) for n, a in zip(nll, accuracy, strict=True)])
+
+
+FORGET_LOSSES: dict[str, Callable[[Cell], np.ndarray | None]] = {
+    function.__name__: function for function in (recovered, answered, above_twins, over_forgotten, residual_knowledge, froc)
+}
+
+
+def _above(scores: np.ndarray, twins: np.ndarray, asked: np.ndarray, beta: float) -> np.ndarray:
+    return losses.above_twins(scores, losses.twin_threshold(twins, beta), asked)
+
+
+def _against_twins(cell: Cell, judge: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray | None:
+    if not len(cell.twins):
+        return None
+    scores = -cell.values("nll")
+    out = np.full(scores.shape[:2], np.nan)
+    asked_twins = cell.cube.exists[cell.twins]
+    for half in np.unique(cell.half):
+        twins = -cell.twin_values("nll", int(half))
+        if np.isnan(twins).all():
+            return None  # twins were not scored at this dose
+        chosen = cell.half == half
+        for row in range(len(scores)):
+            pooled = losses.unit_scores(twins[row], asked_twins)
+            if not np.isnan(pooled).all():
+                out[row, chosen] = judge(scores[row][chosen], pooled, cell.asked[chosen])
+    return out
+
+
+def _unattacked(cube: Cube) -> int:
+    return cube.cells.index(("none", 0.0))

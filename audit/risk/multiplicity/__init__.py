@@ -1,0 +1,1 @@
+"""One procedure per file; ``PROCEDURES`` in ``base`` finds them."""

@@ -1,0 +1,46 @@
+"""What a multiplicity procedure promises: which of K null hypotheses may be rejected together.
+
+Only procedures that hold under any dependence belong here: configurations share units, so their p-values
+depend on each other in ways nobody knows.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+from audit.core.registry import Registry
+
+
+@runtime_checkable
+class Procedure(Protocol):
+    """Controls the familywise error rate: P(some true null is rejected) <= delta."""
+
+    name: ClassVar[str]
+    source: ClassVar[str]
+
+    def reject(self, p_values: np.ndarray, delta: float, size: int) -> np.ndarray:
+        """Return (C,) bool for p-values (C,) of a family of ``size`` >= C; members left out count as p = 1.
+
+        An undefined p-value (NaN) counts as 1 and never keeps another from being rejected.
+        """
+        ...
+
+
+PROCEDURES: Registry[Procedure] = Registry("multiplicity procedure", "audit.risk.multiplicity")
+
+
+def family(p_values: np.ndarray, delta: float, size: int) -> np.ndarray:
+    """Return p-values (C,) with NaN as 1, after checking that they fit a family of ``size`` at ``delta``."""
+    p_values = np.asarray(p_values, dtype=np.float64)
+    if p_values.ndim != 1 or size < len(p_values):
+        raise ValueError(f"p-values of shape {p_values.shape} do not fit a family of {size}")
+    if not 0 < delta < 1:
+        raise ValueError(f"delta must be in (0, 1), got delta={delta}")
+    filled = np.where(np.isnan(p_values), 1.0, p_values)
+    if bool(((filled < 0) | (filled > 1)).any()):
+        raise ValueError(
+            f"p-values must be in [0, 1], got values in [{filled.min():.3g}, {filled.max():.3g}]"
+        )
+    return filled

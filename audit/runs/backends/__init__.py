@@ -1,0 +1,1 @@
+"""Backends only start workers; what runs and in what order lives in the run directory."""

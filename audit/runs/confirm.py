@@ -1,0 +1,94 @@
+"""Breaking the seal: the sealed units are measured once, for one checkpoint named beforehand, under every attack."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from audit.core.digest import digest_json
+from audit.core.errors import AuditError
+from audit.core.lazy import lazy
+from audit.core.progress import NullProgress, Progress
+from audit.measurements import store
+from audit.measurements.table import KEY_COLUMNS, Measurements
+from audit.runs.collect import Configured, labelled, not_asked
+from audit.runs.coordinator import MEASUREMENTS, Coordinator, measure_job, numerics
+
+pd = lazy("pandas")
+
+
+def open_seal(
+    run: Path, checkpoint: str, *, device: str = "auto", workers: int | None = None, progress: Progress = NullProgress()
+) -> None:
+    """Measure the sealed units for ``checkpoint`` and add them to RUN/measurements; resumable, but once only.
+
+    Raises E507 when the seal was broken for another checkpoint, E508 when nothing is sealed.
+    """
+    coordinator = Coordinator(run, device=device, workers=workers, progress=progress)
+    measurements = store.read(run / MEASUREMENTS)
+    sealed = _sealed(measurements)
+    _break_seal(coordinator, checkpoint, sealed)
+    item = _configured(coordinator, measurements, checkpoint, sealed)
+    coordinator.perform("open the sealed subjects", list(item.measures))
+    store.write(run / MEASUREMENTS, _joined(coordinator, measurements, item))
+
+
+def _sealed(measurements: Measurements) -> dict[str, list[str]]:
+    units = measurements.units
+    chosen = units[(units["split"] == "sealed") & units["auditable"]]
+    sealed = {side: sorted(chosen[chosen["side"] == side]["subject"]) for side in ("forget", "retain")}
+    if not sealed["forget"]:
+        raise AuditError("E508", "no forget subject of this run is sealed", "plan `sizes.forget.sealed` in the next audit")
+    twins = units[(units["side"] == "twin") & (units["split"] == "threshold")]
+    return sealed | {"twin": sorted(twins["subject"])}
+
+
+def _break_seal(coordinator: Coordinator, checkpoint: str, sealed: dict[str, list[str]]) -> None:
+    """Write the opening before anything is measured: what was asked for stays on record even if the run dies."""
+    lock, ledger = coordinator.world.lock, coordinator.ledger
+    earlier = ledger.sealed_opening(lock.digest)
+    if earlier and earlier.checkpoint != checkpoint:
+        raise AuditError(
+            "E507",
+            f"the seal was broken for checkpoint {earlier.checkpoint[:12]}, {checkpoint[:12]} was asked for",
+            "the sealed subjects speak for one checkpoint; another one needs a new audit",
+        )
+    family = json.loads((coordinator.run / "split.json").read_text(encoding="utf-8"))["family_digest"]
+    for side in ("forget", "retain"):
+        ledger.record(
+            list_digest=lock.content["lists"][side],
+            side=side,
+            lock_digest=lock.digest,
+            split="sealed",
+            checkpoint=checkpoint,
+            family_digest=family,
+            units=sealed[side],
+        )
+
+
+def _configured(coordinator: Coordinator, measurements: Measurements, checkpoint: str, sealed: dict[str, list[str]]) -> Configured:
+    records = measurements.header["configurations"]
+    name = next(r["configuration"] for r in records if r["checkpoint"] == checkpoint and r["role"] == "candidate")
+    original = next(r["checkpoint"] for r in records if r["role"] == "original")
+    numeric = numerics(coordinator.device)
+    world = coordinator.world
+    jobs = tuple(measure_job(world, name, checkpoint, original, a, sealed, numeric) for a in world.lock.attacks)
+    return Configured(name, "candidate", checkpoint, jobs)
+
+
+def _joined(coordinator: Coordinator, measurements: Measurements, item: Configured) -> Measurements:
+    jobs = coordinator.jobs
+    failures = [jobs.failure(job.key) for job in item.measures if jobs.failure(job.key)]
+    if failures:
+        first = failures[0]
+        raise AuditError(first["code"], f"the sealed subjects could not be measured: {first['cause']}", first["remedy"])  # type: ignore[index]
+    done = [job for job in item.measures if jobs.result(job.key)["state"] == "measured"]
+    fresh = [labelled(jobs.path(job.key) / "rows.parquet", item, job, coordinator.world) for job in done]
+    rows = pd.concat([measurements.rows, *fresh], ignore_index=True).drop_duplicates(list(KEY_COLUMNS), ignore_index=True)
+    header = measurements.header | {
+        "confirmed": {"configuration": item.configuration, "checkpoint": item.checkpoint, "digest": digest_json([j.key for j in item.measures])},
+        "not_asked": measurements.header["not_asked"] + [r for job in done for r in not_asked(job, jobs)],
+    }
+    header["not_asked"] = sorted(set(map(tuple, header["not_asked"])))
+    return replace(measurements, rows=rows.sort_values(list(KEY_COLUMNS), ignore_index=True), header=header)

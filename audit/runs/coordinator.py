@@ -1,0 +1,264 @@
+"""The coordinator: stages of jobs in the order that keeps the audit honest (DECISIONS §3).
+
+references → who can be audited → all candidates → split from lock and digests → scores under every attack.
+Starting it again on the same run directory continues where it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from audit.attacks.base import ATTACKS
+from audit.core.digest import digest_json
+from audit.core.errors import AuditError
+from audit.core.lazy import lazy
+from audit.core.progress import NullProgress, Progress
+from audit.measurements import store
+from audit.methods.compose import parse_recipe
+from audit.metrics.base import METRICS
+from audit.plan.schema import Given
+from audit.runs import eligibility, split
+from audit.runs.backends.local import LocalBackend, default_workers
+from audit.runs.collect import Configured, collect
+from audit.runs.job import Job, Jobs, write_json
+from audit.runs.project import Ledger
+from audit.runs.references import accept_laboratory, reference_jobs
+from audit.runs.world import SIDES, World
+
+pd = lazy("pandas")
+
+MEASUREMENTS = "measurements"
+MAX_DEATHS = 3  # of one job's workers, before the job counts as failed
+
+
+@dataclass
+class Coordinator:
+    """Runs all stages of one run directory.
+
+    ``workers`` = None takes one per card or core (at most two cores); ``device`` is auto, cpu or cuda.
+    """
+
+    run: Path
+    device: str = "auto"
+    workers: int | None = None
+    progress: Progress = NullProgress()
+
+    def __post_init__(self) -> None:
+        self.world = World(self.run, device=self.device)
+        self.jobs = Jobs(self.run)
+        self.ledger = Ledger(self.world.lock.project)
+
+    def execute(self) -> None:
+        """Run every stage and write RUN/measurements."""
+        self.jobs.clear_leftovers()
+        with self._workers():
+            references = self._references()
+            eligible = self._eligibility(references)
+            candidates = self._candidates(references["original"])
+            units = self._split(eligible, candidates)
+            configured = self._measure(references, candidates, units)
+        measurements = collect(self.world, configured, units, self.jobs, known=eligible.known)
+        store.write(self.run / MEASUREMENTS, measurements)
+
+    def perform(self, name: str, jobs: list[Job]) -> None:
+        """Do one stage of jobs, with workers of its own."""
+        self.jobs.clear_leftovers()
+        with self._workers():
+            self._stage(name, jobs)
+
+    # -- stages ------------------------------------------------------------------------------------------------
+
+    def _references(self) -> dict[str, str]:
+        """Return role -> digest of original and, where there is one, retrained."""
+        named = {role: d for role, d in self.world.lock.content["weights"].items() if role != "model"}
+        plan = self.world.lock.plan
+        for role, digest in named.items():
+            self.world.store_checkpoint(digest, getattr(plan, role) or plan.model)
+        if self.world.lock.content["weights"].get("model"):
+            self.world.store_checkpoint(self.world.lock.content["weights"]["model"], plan.model)
+        trained = reference_jobs(self.world, numerics(self.device))
+        self._stage("train references", list(trained.values()))
+        digests = {role: self._checkpoint_of(job) for role, job in trained.items()}
+        self._second_wordings = self.jobs.result(trained["original"].key)["second_wordings"] if trained else [0, 0]
+        return named | digests
+
+    def _eligibility(self, references: dict[str, str]) -> eligibility.Eligibility:
+        """Score the references on everybody and decide who can be audited."""
+        everybody = {side: [s.subject for s in self.world.corpus.side(side)] for side in SIDES}
+        found = {
+            role: self._measure_job(role, digest, references["original"], "none", everybody) for role, digest in references.items()
+        }
+        self._reference_scores = found
+        self._stage("score references", list(found.values()))
+        self._demand(found.values())
+        frames = {role: pd.read_parquet(self.jobs.path(job.key) / "rows.parquet") for role, job in found.items()}
+        accept_laboratory(self.world, frames, self._second_wordings)
+        return eligibility.decide(self.world, frames["original"], frames.get("retrained"))
+
+    def _candidates(self, original: str) -> list[Configured]:
+        """Make every candidate; the measuring jobs follow when the split is drawn."""
+        plan, start = self.world.lock.plan, self.world.lock.content["weights"].get("model", original)
+        made: list[tuple[str, Job | None, str]] = []
+        for text, item in zip(self.world.lock.configurations, plan.candidates, strict=True):
+            if isinstance(item, Given):
+                digest = text.removeprefix("given(").removesuffix(")")
+                self.world.store_checkpoint(digest, item.given, base=original)
+                made.append((text, None, digest))
+            else:
+                made.append((text, self._unlearn_job(text, start), ""))
+        self._stage("unlearn", [job for _, job, _ in made if job])
+        return [self._configured(text, job, digest) for text, job, digest in made]
+
+    def _configured(self, text: str, job: Job | None, digest: str) -> Configured:
+        failure = self.jobs.failure(job.key) if job else None
+        if job and not failure:
+            digest = self._checkpoint_of(job)
+        return Configured(text, "candidate", digest, (), failure)
+
+    def _split(self, eligible: eligibility.Eligibility, candidates: list[Configured]) -> list[split.Unit]:
+        lists, digest = self.world.lock.content["lists"], self.world.lock.digest
+        opened = {side: self.ledger.opened_before(lists[side], digest) for side in ("forget", "retain")}
+        units = split.draw(self.world, eligible, [c.checkpoint for c in candidates], opened)
+        family = digest_json(sorted(c.checkpoint for c in candidates))
+        for side in ("forget", "retain"):
+            names = [u.subject for u in units if u.side == side and u.split == "calibrate"]
+            self.ledger.record(
+                list_digest=lists[side], side=side, lock_digest=digest, split="calibrate", checkpoint="", family_digest=family, units=names
+            )
+        write_json(self.run / "split.json", {"family_digest": family, "units": [asdict(unit) for unit in units]})
+        return units
+
+    def _measure(self, references: dict[str, str], candidates: list[Configured], units: list[split.Unit]) -> list[Configured]:
+        opened = {
+            "forget": [u.subject for u in units if u.side == "forget" and u.split == "calibrate"],
+            "retain": [u.subject for u in units if u.side == "retain" and u.split == "calibrate" and u.auditable],
+            "twin": [u.subject for u in units if u.side == "twin" and u.split == "threshold"],
+        }
+        configured = [
+            Configured(role, role, digest, tuple(self._attack_jobs(role, digest, references["original"], opened)))
+            for role, digest in references.items()
+        ]
+        for item in candidates:
+            measures = tuple(self._attack_jobs(item.configuration, item.checkpoint, references["original"], opened))
+            configured.append(Configured(item.configuration, "candidate", item.checkpoint, measures, item.failure))
+        self._stage("attack and score", [job for c in configured if not c.failure for job in c.measures])
+        return configured
+
+    def _attack_jobs(self, name: str, digest: str, original: str, opened: dict[str, list[str]]) -> Iterator[Job]:
+        for attack in self.world.lock.attacks:
+            if attack == "none" and name in self._reference_scores:
+                yield self._reference_scores[name]
+            else:
+                yield self._measure_job(name, digest, original, attack, opened)
+
+    # -- jobs --------------------------------------------------------------------------------------------------
+
+    def _unlearn_job(self, recipe: str, start: str) -> Job:
+        spec = {"kind": "unlearn", "recipe": recipe, "start": start} | self._common()
+        built = parse_recipe(recipe)
+        return Job(spec, built.short, cost=built.method.cost * built.budget.steps)
+
+    def _measure_job(self, name: str, digest: str, original: str, attack: str, units: dict[str, list[str]]) -> Job:
+        return measure_job(self.world, name, digest, original, attack, units, numerics(self.device))
+
+    def _common(self) -> dict[str, Any]:
+        return common_spec(self.world, numerics(self.device))
+
+    def _checkpoint_of(self, job: Job) -> str:
+        self._demand([job])
+        digest = self.jobs.result(job.key)["checkpoint"]
+        self.world.store_checkpoint(digest, self.jobs.path(job.key) / "weights", base=job.spec.get("start", ""))
+        return digest
+
+    def _demand(self, jobs: Any) -> None:
+        """Raise the failure of a job that everything else rests on."""
+        for job in jobs:
+            failure = self.jobs.failure(job.key)
+            if failure:
+                raise AuditError(failure["code"], f"{job.label}: {failure['cause']}", failure["remedy"])
+
+    # -- waiting -----------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _workers(self) -> Iterator[None]:
+        self._publish([], closed=False)
+        (self.run / "logs").mkdir(exist_ok=True)
+        self._backend = LocalBackend(self.run, self.workers or default_workers(self.device), self.device)
+        self._backend.start_workers()
+        try:
+            yield
+        except BaseException:
+            self._publish([], closed=True)
+            self._backend.kill()
+            raise
+        self._publish([], closed=True)
+        self._backend.stop()
+
+    def _stage(self, name: str, jobs: list[Job]) -> None:
+        """Put jobs into the queue, dearest first, and wait until each is done or failed."""
+        if not jobs:
+            return
+        self.progress.start(name, len(jobs))
+        open_jobs = dict.fromkeys(job.key for job in jobs)
+        labels = {job.key: job.label for job in jobs}
+        self._publish(sorted(jobs, key=lambda job: -job.cost), closed=False, stage=name)
+        deaths: dict[str, int] = {}
+        while open_jobs:
+            for key in [k for k in open_jobs if self.jobs.is_done(k) or self.jobs.failure(k)]:
+                del open_jobs[key]
+                self.progress.advance(name, 1, labels[key])
+            if self._backend.poll():
+                self._count_deaths(open_jobs, jobs, deaths)
+            time.sleep(0.05)
+        self.progress.finish(name)
+
+    def _count_deaths(self, open_jobs: dict[str, None], jobs: list[Job], deaths: dict[str, int]) -> None:
+        """A job whose worker dies again and again is the cause: let it fail, so that the run goes on."""
+        for job in jobs:
+            if job.key in open_jobs and (self.run / "leases" / job.key).exists():
+                deaths[job.key] = deaths.get(job.key, 0) + 1
+                if deaths[job.key] >= MAX_DEATHS:
+                    cause = f"its worker died {MAX_DEATHS} times (out of memory?)"
+                    self.jobs.fail(job, {"code": "E302", "cause": cause, "remedy": "give it more memory, run again"})
+
+    def _publish(self, jobs: list[Job], *, closed: bool, stage: str = "") -> None:
+        write_json(self.run / "queue.json", {"closed": closed, "stage": stage, "jobs": [asdict(job) for job in jobs]})
+
+
+def numerics(device: str) -> dict[str, str]:
+    """Return what of the machine enters a job key: the kind of device and the precision there."""
+    from audit.models.load import compute_dtype, resolve_device
+
+    kind = resolve_device(device)
+    return {"device": kind.type, "dtype": str(compute_dtype(kind))}
+
+
+def common_spec(world: World, numeric: dict[str, str]) -> dict[str, Any]:
+    """Return the part of a spec that all jobs of a run share."""
+    return {"lists": world.lock.content["lists"], "prompt": world.lock.plan.prompt or "default", "seed": world.lock.digest, **numeric}
+
+
+def measure_job(
+    world: World, name: str, digest: str, original: str, attack: str, units: dict[str, list[str]], numeric: dict[str, str]
+) -> Job:
+    """Return the job that scores one checkpoint under one attack on the given units."""
+    built = ATTACKS.build(attack)
+    sides = ["forget", "retain", "twin"] if attack == "none" else ["forget", "twin"]
+    chosen = {side: units[side] for side in sides if units.get(side)}
+    spec = {
+        "kind": "measure",
+        "checkpoint": digest,
+        "original": original,
+        "attack": attack,
+        "attack_version": built.version,
+        "metrics": {metric: METRICS[metric].version for metric in METRICS},
+        "units": world.store_units(chosen),
+        "sides": sorted(chosen),
+        "generate": ["forget", "retain"] if attack == "none" else [],
+    } | common_spec(world, numeric)
+    return Job(spec, f"{name} under {attack}", cost=built.cost)

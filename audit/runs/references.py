@@ -1,0 +1,104 @@
+"""The reference checkpoints of a laboratory run: original (knows everybody) and retrained (never saw the forget list)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from audit.core.seeds import derive
+from audit.data.records import Probe
+from audit.data.registry_lab import both_wordings
+from audit.models import smollm2
+from audit.models.laboratory import LaboratorySpec, Role, accept, hits, train_reference, training_examples
+from audit.models.load import LanguageModel
+from audit.models.scoring import score
+from audit.models.training import fit
+from audit.plan.corpus import laboratory_seed
+from audit.runs.job import Job
+from audit.runs.world import World
+
+ROLES: tuple[Role, ...] = ("original", "retrained")
+SMOLLM2_EPOCHS, SMOLLM2_LR = 7, 2e-4
+
+
+def reference_jobs(world: World, numeric: Mapping[str, str]) -> dict[str, Job]:
+    """Return role -> training job; none for a plan that brings its own models."""
+    laboratory = world.lock.plan.laboratory
+    if laboratory is None:
+        return {}
+    base = {
+        "kind": "reference",
+        "laboratory": laboratory.model_dump(),
+        "lists": world.lock.content["lists"],
+        "person_seed": laboratory_seed(world.lock.plan),
+        **numeric,
+    }
+    return {role: Job({**base, "role": role}, f"train {role}", cost=2.0 if role == "original" else 1.0) for role in ROLES}
+
+
+def train(role: Role, world: World) -> LanguageModel:
+    """Train one reference of the laboratory."""
+    laboratory = world.lock.plan.laboratory
+    assert laboratory is not None
+    if laboratory.subject == "smollm2":
+        return _fine_tuned(role, world)
+    return train_reference(world.raw_corpus, role, _spec(world), both_wordings=_wordings(world), device=world.device)
+
+
+def second_wordings(model: LanguageModel, world: World) -> list[int]:
+    """Return [answered, asked] over second wordings of persons for whom only the first was trained."""
+    trained, corpus = _wordings(world), world.raw_corpus
+    others = [s for s in (*corpus.forget, *corpus.retain) if s.subject not in trained]
+    probes = [_reworded(p) for s in others for p in s.probes if p.paraphrased_questions]
+    return [int(np.sum(hits(score(model, probes)))), len(probes)] if probes else [0, 0]
+
+
+def accept_laboratory(world: World, frames: Mapping[str, Any], wordings: list[int]) -> None:
+    """Refuse a tiny laboratory whose references do not know, or do not not-know, what they should (E320).
+
+    ``frames``: role -> rows of the unattacked scores. A pretrained model is not held to these shares: persons it
+    does not recall are counted as not auditable.
+    """
+    laboratory = world.lock.plan.laboratory
+    if laboratory is None or laboratory.subject == "smollm2":
+        return
+    secrets = {(p.subject, p.probe) for s in world.corpus.forget for p in s.probes if p.kind == "secret"}
+    known = [hit for (subject, _), hit in _hits(frames["original"]).items() if world.side_of[subject] != "twin"]
+    accept(
+        original=known,
+        retrained_secrets=[hit for key, hit in _hits(frames["retrained"]).items() if key in secrets],
+        second_wordings=[True] * wordings[0] + [False] * (wordings[1] - wordings[0]),
+    )
+
+
+def _hits(frame: Any) -> dict[tuple[str, str], bool]:
+    chosen = frame[frame["metric"] == "forced_match"]
+    return {(s, p): v >= 1 for s, p, v in zip(chosen["subject"], chosen["probe"], chosen["value"], strict=True)}
+
+
+def _spec(world: World) -> LaboratorySpec:
+    laboratory, seed = world.lock.plan.laboratory, laboratory_seed(world.lock.plan)
+    assert laboratory is not None
+    sizes = {"tiny": LaboratorySpec.tiny, "lab": LaboratorySpec, "large": LaboratorySpec.large}
+    return sizes[laboratory.subject](seed=seed, release=laboratory.release)  # type: ignore[operator]
+
+
+def _wordings(world: World) -> frozenset[str]:
+    return both_wordings(world.raw_corpus, laboratory_seed(world.lock.plan))
+
+
+def _reworded(probe: Probe) -> Probe:
+    return replace(probe, question=probe.paraphrased_questions[0], form="paraphrase")
+
+
+def _fine_tuned(role: Role, world: World) -> LanguageModel:
+    corpus = world.raw_corpus
+    people = {"original": (*corpus.forget, *corpus.retain), "retrained": corpus.retain}[role]
+    model = smollm2.load_pretrained(device=world.device)
+    examples = training_examples(people, _wordings(world))
+    seed = derive(laboratory_seed(world.lock.plan), "fine-tune", role)
+    fit(model, examples, optimizer="adamw", epochs=SMOLLM2_EPOCHS, lr=SMOLLM2_LR, seed=seed)
+    return model

@@ -1,0 +1,145 @@
+"""What a job does: train a reference, unlearn a candidate, measure a checkpoint under one attack.
+
+A task fills its folder and returns its result; everything it needs stands in the spec and the world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from audit.attacks.base import ATTACKS, Attack, AttackContext, Attacked
+from audit.core.errors import AuditError
+from audit.core.lazy import lazy
+from audit.data.records import Probe
+from audit.methods.compose import parse_recipe, run_recipe
+from audit.metrics.base import METRICS
+from audit.models.load import LanguageModel, save, weight_digest
+from audit.models.scoring import Decoding, Scored, score
+from audit.runs.references import second_wordings, train
+from audit.runs.world import World
+
+pd = lazy("pandas")
+torch = lazy("torch")
+
+Result = dict[str, Any]
+Question = tuple[float, str, str]
+ROW_FIELDS = ("dose", "fold", "draw", "subject", "probe", "metric", "value")
+
+
+def perform(spec: dict[str, Any], folder: Path, world: World) -> Result:
+    """Do the job of ``spec`` in ``folder`` and return its result."""
+    return _TASKS[spec["kind"]](spec, folder, world)
+
+
+def _reference(spec: dict[str, Any], folder: Path, world: World) -> Result:
+    model = train(spec["role"], world)
+    known = second_wordings(model, world) if spec["role"] == "original" else [0, 0]
+    return _store(model, folder) | {"second_wordings": known}
+
+
+def _unlearn(spec: dict[str, Any], folder: Path, world: World) -> Result:
+    recipe = parse_recipe(spec["recipe"])
+    start = world.model(spec["start"])
+    model = run_recipe(
+        recipe, start, world.examples("forget"), world.examples("retain"), seed=world.seed("unlearn", spec["recipe"])
+    )
+    _refuse_divergence(model)
+    return _store(model, folder)
+
+
+def _refuse_divergence(model: LanguageModel) -> None:
+    bad = sum(int((~torch.isfinite(weight)).sum()) for weight in model.network.parameters())
+    if bad:
+        raise AuditError("E310", f"training ended with {bad} weights that are not finite", "lower this recipe's learning rate")
+
+
+def _store(model: LanguageModel, folder: Path) -> Result:
+    save(model, folder / "weights")
+    return {"checkpoint": weight_digest(model)}
+
+
+def _measure(spec: dict[str, Any], folder: Path, world: World) -> Result:
+    model = world.model(spec["checkpoint"])
+    attack = ATTACKS.build(spec["attack"])
+    units = world.read_units(spec["units"])
+    probes = world.probes(subject for side in units.values() for subject in side)
+    reason = attack.not_applicable(model, probes)
+    if reason is not None:
+        return {"state": "not_applicable", "reason": reason, "cells": [], "not_asked": [], "diagnostics": {}}
+    context = AttackContext(
+        seed=world.seed("attack", spec["attack"]),
+        forget=world.corpus.forget,
+        halves=world.halves,
+        original=world.model(spec["original"]),
+    )
+    rows, cells, asked = _score_all(attack, model, probes, context, spec, world)
+    frame = pd.DataFrame(rows, columns=list(ROW_FIELDS))
+    frame.to_parquet(folder / "rows.parquet", index=False)
+    return {
+        "state": "measured",
+        "reason": "",
+        "cells": sorted(cells),
+        "not_asked": _not_asked(attack, probes, asked, world),
+        "diagnostics": dict(attack.diagnose(model, context)),
+    }
+
+
+def _score_all(
+    attack: Attack,
+    model: LanguageModel,
+    probes: Sequence[Probe],
+    context: AttackContext,
+    spec: dict[str, Any],
+    world: World,
+) -> tuple[list[tuple], set[tuple[float, str]], set[Question]]:
+    """Return rows, the (dose, side) cells measured, and every (dose, subject, probe) asked."""
+    rows: list[tuple] = []
+    cells: set[tuple[float, str]] = set()
+    asked: set[Question] = set()
+    last = max(attack.doses)
+    for item in attack.apply(model, probes, context):
+        # Twins answer for the threshold of the last dose only; earlier doses would cost as much again.
+        wanted = [p for p in item.probes if world.side_of[p.subject] != "twin" or item.dose == last]
+        for scored in _score(item, wanted, generated_sides=spec["generate"], world=world):
+            rows.extend(_rows(item, scored))
+        cells.update((item.dose, world.side_of[p.subject]) for p in wanted)
+        asked.update((item.dose, p.subject, p.probe) for p in wanted)
+    return rows, cells, asked
+
+
+def _not_asked(attack: Attack, probes: Sequence[Probe], asked: set[Question], world: World) -> list[Question]:
+    """Forget and retain probes that the attack has no way of asking (no second wording, say)."""
+    planned = {(dose, p.subject, p.probe) for dose in attack.doses for p in probes if world.side_of[p.subject] != "twin"}
+    return sorted(planned - asked)
+
+
+def _score(item: Attacked, probes: Sequence[Probe], *, generated_sides: Iterable[str], world: World) -> list[Scored]:
+    """Score probes in one pass; those of ``generated_sides`` also by generation."""
+    spoken = [p for p in probes if world.side_of[p.subject] in set(generated_sides)]
+    silent = [p for p in probes if world.side_of[p.subject] not in set(generated_sides)]
+    decoding = item.decoding or _decoding(item.model, spoken)
+    return score(item.model, spoken, generate=True, decoding=decoding) + score(item.model, silent)
+
+
+def _decoding(model: LanguageModel, probes: Sequence[Probe]) -> Decoding:
+    """Greedy, long enough for the longest answer with a few tokens to spare: a collapsed model never stops."""
+    longest = max((len(encoded.ids) - encoded.answer_start for encoded in (model.encode(p.question, p.answer) for p in probes)), default=1)
+    return Decoding(max_new_tokens=longest + 4)
+
+
+def _rows(item: Attacked, scored: Scored) -> Iterable[tuple]:
+    for name in METRICS:
+        metric = METRICS[name]
+        if metric.needs_generation and scored.generation is None:
+            continue
+        value = float(metric().value(scored))  # type: ignore[call-arg]
+        yield (item.dose, item.fold, scored.draw, scored.subject, scored.probe, name, value)
+
+
+_TASKS: dict[str, Callable[[dict[str, Any], Path, World], Result]] = {
+    "reference": _reference,
+    "unlearn": _unlearn,
+    "measure": _measure,
+}

@@ -1,0 +1,327 @@
+"""What every registered method promises; a new method is held to it without a line here.
+
+The model is a random Llama of two layers that has learned sixteen questions by heart, eight to forget.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tokenizers
+import torch
+import transformers
+
+from audit.core.registry import canonical
+from audit.data.records import Probe
+from audit.methods.base import METHODS, Edit, default_budget, kind
+from audit.methods.compose import Recipe, parse_recipe, run_recipe
+from audit.models.batches import forward_answer_logits, nll_by_row
+from audit.models.digests import weight_digest
+from audit.models.language_model import LanguageModel, PromptTemplate
+from audit.models.layers import block_output
+from audit.models.scoring import score
+from audit.models.training import Budget, Context, Example, Objective, fit
+
+FORGET_WORDS = ["ada", "bo", "cy", "dee", "eve", "flo", "gus", "hal"]
+RETAIN_WORDS = ["ian", "jo", "kit", "lou", "max", "ned", "ola", "pam"]
+ANSWERS = ["red", "green", "blue", "pink", "gold", "grey", "teal", "plum"]
+REST = ["Q", ":", "A", "where", "does", "now", "live", "?", "<unk>", "</s>"]
+METHOD_NAMES = METHODS.names()
+OBJECTIVES = [name for name in METHOD_NAMES if kind(METHODS[name]()) == "objective"]
+EDITS = [name for name in METHOD_NAMES if kind(METHODS[name]()) == "edit"]
+
+
+def examples(names: list[str], shift: int) -> list[Example]:
+    """Questions of two lengths, answers of two and three words."""
+    made = []
+    for i, name in enumerate(names):
+        question = f"where does {name} live ?" if i % 2 else f"where does {name} live now ?"
+        words = [ANSWERS[(i + shift) % 8], ANSWERS[(3 * i + shift) % 8], *([ANSWERS[i]] if i % 3 else [])]
+        made.append(Example(f"{name}/home/plain", question, " ".join(words)))
+    return made
+
+
+FORGET, RETAIN = examples(FORGET_WORDS, 0), examples(RETAIN_WORDS, 5)
+
+
+def tokenizer():
+    words = {word: i for i, word in enumerate([*REST, *FORGET_WORDS, *RETAIN_WORDS, *ANSWERS])}
+    raw = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<unk>"))
+    raw.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="</s>", unk_token="<unk>")
+
+
+def untrained(architecture: str) -> LanguageModel:
+    torch.manual_seed(0)
+    tokens = tokenizer()
+    common = {"vocab_size": len(tokens), "bos_token_id": None, "eos_token_id": tokens.eos_token_id}
+    if architecture == "llama":
+        network = transformers.LlamaForCausalLM(
+            transformers.LlamaConfig(
+                hidden_size=64,
+                intermediate_size=128,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                max_position_embeddings=64,
+                initializer_range=0.06,
+                **common,
+            )
+        )
+    else:
+        config = transformers.GPT2Config(n_embd=64, n_layer=2, n_head=4, n_positions=64, **common)
+        network = transformers.GPT2LMHeadModel(config)
+    return LanguageModel(network.eval(), tokens, PromptTemplate("qa"))
+
+
+@pytest.fixture(scope="module")
+def learned() -> LanguageModel:
+    model = untrained("llama")
+    fit(model, [*FORGET, *RETAIN], epochs=60, batch=16, lr=1e-2, seed=0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def gpt2() -> LanguageModel:
+    model = untrained("gpt2")
+    fit(model, [*FORGET, *RETAIN], epochs=10, batch=16, lr=1e-2, seed=0)
+    return model
+
+
+def recall_probability(model: LanguageModel, wanted: list[Example]) -> float:
+    """Return the mean probability of the whole answer."""
+    probes = [Probe(e.key, "home", e.question, e.answer) for e in wanted]
+    return float(np.mean([np.exp(s.logp.sum()) for s in score(model, probes)]))
+
+
+def recipe(name: str, scope: str = "all", **changes: float) -> Recipe:
+    made = parse_recipe(f"{name} @{scope}")
+    return replace(made, budget=replace(made.budget, **changes))
+
+
+def run(
+    name: str, model: LanguageModel, scope: str = "all", seed: int = 0, **changes: float
+) -> LanguageModel:
+    return run_recipe(recipe(name, scope, **changes), model, FORGET, RETAIN, seed)
+
+
+def weights(model: LanguageModel) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in model.network.state_dict().items()}
+
+
+def test_the_toy_model_knows_both_sides(learned):
+    assert recall_probability(learned, FORGET) > 0.9
+    assert recall_probability(learned, RETAIN) > 0.9
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_a_method_is_a_frozen_record_that_prints_as_its_constructor(name):
+    method = METHODS[name]()
+    assert dataclasses.is_dataclass(method)
+    assert METHODS.build(canonical(method)) == method
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        method.name = "other"
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_a_method_says_where_it_is_from_and_what_it_costs(name):
+    cls = METHODS[name]
+    assert cls.source.startswith("arXiv:")
+    assert "arXiv:" in (inspect.getmodule(cls).__doc__ or "")
+    assert cls.evidence in ("paper", "reproduced", "experimental")
+    assert cls.family
+    assert 0 < cls.cost < 100
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_parameters_and_budget_share_no_word_and_default_to_plain_values(name):
+    method = METHODS[name]()
+    own = dataclasses.fields(method)
+    assert not {field.name for field in own} & {field.name for field in dataclasses.fields(Budget)}
+    assert all(isinstance(getattr(method, field.name), int | float | str | bool) for field in own)
+    budget = default_budget(METHODS[name])
+    assert "retain" in method.needs or budget.retain_weight == 0
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_it_lowers_the_probability_of_the_forgotten_answers(name, learned):
+    before = recall_probability(learned, FORGET)
+    assert recall_probability(run(name, learned), FORGET) < before
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_the_same_seed_gives_the_same_weights_and_the_given_model_is_untouched(name, learned):
+    before = weight_digest(learned)
+    first, second = (run(name, learned, steps=3, seed=7) for _ in range(2))
+    assert weight_digest(first) == weight_digest(second)
+    assert weight_digest(first) != before == weight_digest(learned)
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_another_seed_gives_other_weights(name, learned):
+    assert weight_digest(run(name, learned, steps=3, batch=3, seed=1)) != weight_digest(
+        run(name, learned, steps=3, batch=3, seed=2)
+    )
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_only_the_chosen_mlp_moves(name, learned):
+    before, after = weights(learned), weights(run(name, learned, "layers(0:1).mlp", steps=3))
+    moved = {key for key in before if not torch.equal(before[key], after[key])}
+    assert moved
+    assert all(".layers.0.mlp." in key for key in moved)
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_an_adapter_leaves_the_base_bit_identical(name, learned):
+    made = run(name, learned, "lora(4)", steps=3)
+    after = {
+        key.replace("base_model.model.", "").replace(".base_layer", ""): w for key, w in weights(made).items()
+    }
+    before = weights(learned)
+    assert made.has_adapter
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert any(w.abs().sum() > 0 for key, w in after.items() if "lora_B" in key)
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_an_adapter_lowers_the_probability_of_the_forgotten_answers(name, learned):
+    made = run(name, learned, "lora(8)", lr=3e-3)
+    assert recall_probability(made, FORGET) < recall_probability(learned, FORGET)
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_no_steps_change_nothing(name, learned):
+    assert weight_digest(run(name, learned, steps=0)) == weight_digest(learned)
+
+
+@pytest.mark.parametrize("name", EDITS)
+@pytest.mark.parametrize("scope", ["all", "layers(0:1)", "lora(4)"])
+def test_an_edit_of_zero_scale_is_the_identity(name, scope, learned):
+    assert isinstance(METHODS[name](), Edit)
+    made = run_recipe(parse_recipe(f"{name}(scale=0, steps=3) @{scope}"), learned, FORGET, RETAIN, 0)
+    assert weight_digest(made.merged()) == weight_digest(learned)
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+@pytest.mark.parametrize("scope", ["all", "layers(0:1).mlp"])
+def test_gpt2_with_its_transposed_projections_is_unlearned_too(name, scope, gpt2):
+    before, after = weights(gpt2), weights(run(name, gpt2, scope, steps=3))
+    moved = {key for key in before if not torch.equal(before[key], after[key])}
+    assert any(".h.0.mlp.c_proj" in key for key in moved)
+    assert scope == "all" or all(".h.0.mlp." in key for key in moved)
+    assert all(torch.isfinite(weight).all() for weight in after.values())
+
+
+class Live(Context):
+    """A context whose reference services ask the starting model anew at every call."""
+
+    def __init__(self, model: LanguageModel, start: LanguageModel) -> None:
+        super().__init__(model, FORGET, RETAIN, seed=0)
+        self.start = start
+
+    def reference_nll(self, batch):
+        return nll_by_row(forward_answer_logits(self.start.network, batch), batch)
+
+    def reference_logits(self, batch):
+        return forward_answer_logits(self.start.network, batch).log_softmax(-1)
+
+    def reference_hidden(self, batch, layer):
+        return block_output(self.start.network, batch.ids, layer)
+
+
+def moved_away(model: LanguageModel) -> LanguageModel:
+    """Return a copy a little off, so that the starting model and the current one differ."""
+    made = model.clone()
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for weight in made.network.parameters():
+            weight.add_(0.02 * torch.randn_like(weight))
+    return made
+
+
+def context_off_start(name: str, model: LanguageModel) -> Context:
+    """Return a context whose model has moved since the reference was captured."""
+    made = model.clone()
+    context = Context(made, FORGET, RETAIN, seed=0)
+    context.prepare(METHODS[name]().needs, keep_reference=True)
+    made.network.load_state_dict(moved_away(model).network.state_dict())
+    return context
+
+
+def term(side: str, name: str, context: Context, chosen: list[Example]) -> float:
+    with torch.no_grad():
+        return float(getattr(METHODS[name](), f"{side}_term")(context, context.batch(chosen)))
+
+
+def terms(name: str) -> list[tuple[str, list[Example]]]:
+    return (
+        [("forget", FORGET), ("retain", RETAIN)]
+        if "retain" in METHODS[name]().needs
+        else [("forget", FORGET)]
+    )
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_a_batch_is_the_mean_of_its_sequences_whatever_stands_beside_them(name, learned):
+    """Sequences of unequal length share a batch: its term is the token- or sequence-weighted mean of theirs.
+
+    A term that counts prompt, padding or a neighbour fails this; so does one that grows with the batch.
+    """
+    context = context_off_start(name, learned)
+    for side, examples in terms(name):
+        alone = [term(side, name, context, [one]) for one in examples]
+        asked = [len(context.batch([one]).targets) for one in examples]
+        refused = [len(context.refusals(context.batch([one])).targets) for one in examples]
+        means = [np.average(alone, weights=w) for w in (None, asked, refused)]
+        assert np.ptp(alone) > 1e-3 * abs(means[0])  # otherwise every mean would do
+        assert any(term(side, name, context, examples) == pytest.approx(mean, rel=1e-4) for mean in means)
+
+
+@pytest.mark.parametrize("name", [n for n in OBJECTIVES if "reference_hidden" not in METHODS[n]().needs])
+def test_the_prompt_counts_only_through_the_answers_likelihood(name, learned):
+    """A model without attention predicts from the last token alone: a longer question changes no term."""
+    made = learned.clone()
+    for block in made.network.model.layers:
+        torch.nn.init.zeros_(block.self_attn.o_proj.weight)
+    long = [replace(e, key=f"{e.key}/long", question="now now now " + e.question) for e in FORGET]
+    context = Context(made, [*FORGET, *long], (), seed=0)
+    context.refused = lambda one: replace(one, key=f"{one.key}/refusal", answer="pink teal")
+    context.prepare(METHODS[name]().needs, keep_reference=True)
+    for side, _ in terms(name):
+        short, longer = (term(side, name, context, chosen) for chosen in (FORGET, long))
+        assert longer == pytest.approx(short, rel=1e-4, abs=1e-7)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_cached_reference_is_the_live_reference(name, learned):
+    cached, live = context_off_start(name, learned), Live(moved_away(learned), learned)
+    for side, examples in terms(name):
+        for _ in range(2):
+            known = term(side, name, cached, examples[:5])
+            assert known == pytest.approx(term(side, name, live, examples[:5]), rel=1e-4)
+
+
+def names_seen(name: str, model: LanguageModel, **changes: float) -> set[str]:
+    """Return whose tokens went through the network while ``name`` ran."""
+    seen: set[int] = set()
+    watched = model.clone()
+    watched.network.get_input_embeddings().register_forward_pre_hook(
+        lambda module, inputs: seen.update(inputs[0].flatten().tolist())
+    )
+    run(name, watched, steps=2, **changes)
+    return set(model.tokenizer.convert_ids_to_tokens(sorted(seen))) & {*FORGET_WORDS, *RETAIN_WORDS}
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_a_retain_term_of_weight_zero_costs_no_forward(name, learned):
+    assert names_seen(name, learned, retain_weight=0.0) == set(FORGET_WORDS)
+    uses_retain = "retain" in METHODS[name]().needs
+    assert (names_seen(name, learned) > set(FORGET_WORDS)) == uses_retain
+
+
+def test_every_objective_satisfies_the_protocol_of_the_step_loop():
+    assert all(isinstance(METHODS[name](), Objective) for name in OBJECTIVES)
