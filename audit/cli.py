@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -258,34 +259,34 @@ def methods(json_output: JsonOption = False) -> None:
     """List unlearning methods with parameters, cost, source and evidence grade."""
     from audit.methods.table import methods_table
 
-    _print_table(methods_table(), json_output)
+    _print_table([asdict(row) for row in methods_table()], json_output, ("name", "kind", "family", "parameters", "cost", "evidence", "source"))
 
 
 @app.command()
 @_coded
 def attacks(json_output: JsonOption = False) -> None:
     """List attacks with tier, doses, cost and never-trained control."""
-    from audit.attacks.table import attacks_table
+    from audit.attacks.catalogue import table
 
-    _print_table(attacks_table(), json_output)
+    _print_table(table(), json_output, ("attack", "tier", "dose_unit", "parameters", "about", "source"))
 
 
 @app.command()
 @_coded
 def metrics(json_output: JsonOption = False) -> None:
     """List metrics with range, direction, version and source."""
-    from audit.metrics.table import metrics_table
+    from audit.metrics.catalogue import table
 
-    _print_table(metrics_table(), json_output)
+    _print_table(table(), json_output, ("metric", "range", "known_better", "needs_generation", "about", "source"))
 
 
 @app.command()
 @_coded
 def bounds(json_output: JsonOption = False) -> None:
     """List bounds with what they assume and the theorem they implement."""
-    from audit.risk.table_of_bounds import bounds_table
+    from audit.risk.catalogue import table
 
-    _print_table(bounds_table(), json_output)
+    _print_table(table(), json_output, ("bound", "designs", "losses", "about", "source"))
 
 
 def main() -> None:
@@ -378,7 +379,7 @@ def _print_json(value: dict[str, Any]) -> None:
     print(json.dumps({"schema_version": 1, **value}, indent=1, ensure_ascii=False))
 
 
-def _print_table(rows: list[dict[str, str]], json_output: bool) -> None:
+def _print_table(rows: list[dict[str, Any]], json_output: bool, columns: tuple[str, ...]) -> None:
     if json_output:
         _print_json({"rows": rows})
         return
@@ -386,11 +387,19 @@ def _print_table(rows: list[dict[str, str]], json_output: bool) -> None:
     from rich.table import Table
 
     table = Table(show_edge=False, pad_edge=False)
-    for name in rows[0]:
-        table.add_column(name, overflow="fold")
+    for number, name in enumerate(columns):
+        table.add_column(name.replace("_", " "), overflow="fold", no_wrap=number == 0)
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    Console().print(table)
+        table.add_row(*(_cell(row[name]) for name in columns))
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={_cell(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_cell, value))
+    return "yes" if value is True else "no" if value is False else "∞" if value is None else str(value)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From one scoring pass to rows of the measurements table, and the list of what can be measured.
+"""From one scoring pass to rows of the measurements table.
 
 A value that is not finite is not a value: such a row is left out, so the unit counts as unmeasured (loss 1 in
 upper bounds, 0 in lower ones) instead of as forgotten.
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from audit.metrics.base import METRICS, Metric, MetricRecord
+from audit.metrics.base import METRICS, MetricRecord
 from audit.models.scoring import Scored
 
 
@@ -51,20 +51,3 @@ def records(names: Iterable[str]) -> tuple[MetricRecord, ...]:
     """Return how ``names`` stand in the measurements header, in order."""
     classes = [METRICS[name] for name in names]
     return tuple(MetricRecord(c.name, c.version, c.direction, c.range) for c in classes)
-
-
-def table() -> list[dict[str, Any]]:
-    """Return one row per registered metric, sorted by name, for ``unlearn-audit metrics``."""
-    return [_row(METRICS[name]) for name in METRICS]
-
-
-def _row(metric: type[Metric]) -> dict[str, Any]:
-    return {
-        "metric": metric.name,
-        "version": metric.version,
-        "better_known": metric.direction,
-        "range": list(metric.range),
-        "needs_generation": metric.needs_generation,
-        "about": (metric.__doc__ or "").partition("\n")[0],
-        "source": metric.source,
-    }

@@ -76,6 +76,8 @@ def residual_knowledge(cell: Cell) -> np.ndarray | None:
     if not {"original", "retrained"} <= set(cell.references):
         return None
     found = cell.values(FRACTION_METRIC)
+    if np.isnan(found).all():
+        return None
     reference = found[cell.references["retrained"]]
     known = cell.cube.values(FRACTION_METRIC)[cell.references["original"], _unattacked(cell.cube)][cell.units]
     return np.stack([losses.residual_knowledge(values, reference, known, cell.asked) for values in found])
@@ -86,6 +88,8 @@ def froc(cell: Cell) -> np.ndarray | None:
     if "retrained" not in cell.references:
         return None
     nll, accuracy = cell.values("nll"), cell.values("exact_memorization")
+    if np.isnan(nll).all() or np.isnan(accuracy).all():
+        return None
     at = cell.references["retrained"]
     return np.stack([losses.froc(n, a, nll[at], accuracy[at], cell.asked) for n, a in zip(nll, accuracy, strict=True)])
 
@@ -100,8 +104,8 @@ def _above(scores: np.ndarray, twins: np.ndarray, asked: np.ndarray, beta: float
 
 
 def _against_twins(cell: Cell, judge: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray | None:
-    if not len(cell.twins):
-        return None
+    if not losses.enough_twins(len(cell.twins), cell.settings.beta):
+        return None  # no unit could ever fail; as a primary loss the plan has refused it
     scores = -cell.values("nll")
     out = np.full(scores.shape[:2], np.nan)
     asked_twins = cell.cube.exists[cell.twins]

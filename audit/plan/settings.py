@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from audit.plan.schema import Budget, Loss, Plan
+from audit.plan.schema import Budget, Loss
 
 
 @dataclass(frozen=True)
@@ -25,21 +25,19 @@ class Settings:
 
     @classmethod
     def of(cls, header: dict[str, Any]) -> Settings:
-        """Read them from a measurements header; imported logs take the plan's defaults with loss ``answered``."""
+        """Read them from the lock in a measurements header."""
         lock = header["lock"]
         imported = lock.get("kind") == "import"
-        loss = Loss(primary=("answered",), vetoes=()) if imported else Loss(**lock["loss"])
-        budget = Budget(**lock.get("budget", {}))
-        confidence = lock.get("confidence", Plan.model_fields["confidence"].default)
+        loss, budget = Loss(**lock["loss"]), Budget(**lock["budget"])
         return cls(
             alpha_forget=budget.forget,
             alpha_utility=budget.utility,
-            delta=round(1 - confidence, 12),
-            family=lock.get("family", Plan.model_fields["family"].default),
+            delta=round(1 - lock["confidence"], 12),
+            family=lock["family"],
             primary=loss.primary,
             vetoes=loss.vetoes,
             beta=loss.beta,
             tau=loss.tau,
             imported=imported,
-            title=lock.get("title", "imported evaluation logs"),
+            title=lock["title"],
         )

@@ -1,8 +1,8 @@
 """JUnit XML for a pipeline: one test case per clause of the gate.
 
-``failure`` = FAIL, ``error`` = RUN-ERROR or INTEGRITY, ``skipped`` = INCONCLUSIVE with its reason. The last case
-of the suite carries the gate's own decision, and no other case may look worse than it: file and exit code cannot
-differ.
+``failure`` = FAIL, ``error`` = RUN-ERROR or INTEGRITY, ``skipped`` = INCONCLUSIVE with its reason. The last
+case of the suite carries the gate's own decision, and no other case may look worse than it: file and exit
+code cannot differ.
 """
 
 from __future__ import annotations
@@ -117,8 +117,8 @@ def _suite(
         "errors": str(shown.count("error")),
         "skipped": str(shown.count("skipped")),
     }
-    root = ET.Element("testsuites", name="unlearn-audit", **totals)
-    suite = ET.SubElement(root, "testsuite", name=name, **totals)
+    root = ET.Element("testsuites", {"name": "unlearn-audit", **totals})
+    suite = ET.SubElement(root, "testsuite", {"name": name, **totals})
     properties = ET.SubElement(suite, "properties")
     for key, value in _facts(certificate, left_out):
         ET.SubElement(properties, "property", name=key, value=value)

@@ -18,6 +18,8 @@ from audit.core.lazy import lazy
 matplotlib = lazy("matplotlib")
 figure_module = lazy("matplotlib.figure")
 
+WIDTH = 8.2  # inches: fills a page on screen and on A4 paper
+
 _SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "unlearn-audit",

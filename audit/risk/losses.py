@@ -91,6 +91,11 @@ def twin_rank(m: int, beta: float) -> int:
     return rank
 
 
+def enough_twins(m: int, beta: float) -> bool:
+    """Return whether m twins leave room for a unit to exceed their threshold: floor(beta (m + 1)) >= 1."""
+    return floor(exact(beta) * (m + 1)) >= 1
+
+
 def residual_knowledge(
     scores: np.ndarray, reference: np.ndarray, original: np.ndarray, asked: np.ndarray | None = None
 ) -> np.ndarray:

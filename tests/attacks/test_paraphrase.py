@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from audit.attacks.base import ATTACKS, AttackContext
-from audit.attacks.catalogue import table
 from audit.attacks.paraphrase import Paraphrase
 from audit.core.errors import AuditError
 from audit.data.records import Probe
@@ -62,15 +61,3 @@ def test_the_zero_budget_asks_the_plain_question():
 def test_impossible_numbers_of_wordings_are_refused(text):
     with pytest.raises(AuditError, match="E112"):
         ATTACKS.build(text)
-
-
-def test_the_table_has_one_row_for_every_registered_attack():
-    rows = {row["attack"]: row for row in table()}
-    assert list(rows) == list(ATTACKS)
-    assert rows["quantize"]["parameters"] == {
-        "scheme": "required",
-        "group": 64,
-        "merged": True,
-        "backend": "own",
-    }
-    assert all(row["about"] and row["source"] and row["control"] for row in rows.values())

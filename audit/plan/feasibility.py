@@ -1,0 +1,215 @@
+"""What a plan will cost and what its numbers can prove; nothing is trained or scored.
+
+Times are estimates: floating point operations of the planned forwards and backwards over what this machine
+multiplied in a short matrix product just now.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audit.attacks.base import ATTACKS
+from audit.core.errors import AuditError
+from audit.core.registry import parse_call
+from audit.data.records import Corpus, Subject
+from audit.methods.compose import parse_recipe
+from audit.plan.corpus import corpus_of
+from audit.plan.schema import Given, Plan
+from audit.plan.sizes import ResolvedSizes, sizes_of
+from audit.risk import losses, power
+from audit.risk.power import SampleDesign
+
+CHARACTERS_PER_TOKEN = 3.5  # of short questions; an estimate, only for costs
+EFFICIENCY = 0.3  # share of the matrix product's speed that a small model reaches; an estimate
+LABORATORY_PARAMETERS = {"tiny": 2.1e6, "lab": 2.1e6, "large": 1.0e8, "smollm2": 134.5e6}
+GOOD_RISK = 0.02
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Everything ``plan`` prints. ``*_share`` are in [0, 1]; ``seconds`` and ``bytes`` are estimates."""
+
+    candidates: int
+    attacks: int
+    clauses: int
+    units: dict[str, int]
+    population: int
+    smallest_certifiable_share: float
+    failures_allowed: int | None
+    failing_from: int | None
+    good_is_certified: float
+    base_rate: str
+    parameters: float
+    seconds: float
+    memory_bytes: float
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain JSON object."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """Return the assessment as text."""
+        u = self.units
+        allowed = "none" if self.failures_allowed is None else str(self.failures_allowed)
+        return [
+            f"{self.candidates} candidates under {self.attacks} attacks ({self.clauses} clauses each)",
+            f"forget: {u['forget tune']} tune · {u['forget calibrate']} opened · {u['forget sealed']} sealed"
+            f"   retain: {u['retain tune']} · {u['retain calibrate']} · {u['retain sealed']}   twins: {u['twin threshold']}",
+            f"what n can prove: with no failure CUR is {self.smallest_certifiable_share:.3f}; failures allowed: {allowed}"
+            f" of {u['forget calibrate']}; FAIL starts at {self.failing_from}",
+            f"a candidate with true risk {GOOD_RISK:g} is certified with probability {self.good_is_certified:.2f}",
+            f"a model that never knew shows {self.base_rate}",
+            f"cost (estimate): {_duration(self.seconds)} with about {self.parameters / 1e6:.1f} M parameters,"
+            f" {self.memory_bytes / 2**30:.1f} GiB per worker",
+            *(f"warning: {text}" for text in self.warnings),
+        ]
+
+
+def assess(plan: Plan) -> Assessment:
+    """Assess a plan; E402 to E405 when it cannot conclude."""
+    corpus = corpus_of(plan)
+    sizes = sizes_of(plan, forget=len(corpus.forget), retain=len(corpus.retain), twins=len(corpus.twins))
+    attacks = [ATTACKS.build(text) for text in plan.attacks]
+    recipes = [parse_recipe(item) for item in plan.candidates if not isinstance(item, Given)]
+    clauses = sum(len(a.doses) for a in attacks) * len(plan.loss.primary) + 1
+    design = _design(plan, sizes, clauses)
+    warnings = tuple(_warnings(plan, corpus, sizes))
+    _refuse(plan, corpus, sizes, design)
+    parameters = _parameters(plan)
+    tokens = _tokens(corpus)
+    return Assessment(
+        candidates=len(plan.candidates),
+        attacks=len(attacks),
+        clauses=clauses,
+        units={f"{side} {split}": n for side in ("forget", "retain", "twin") for split, n in sizes.side(side).items()},
+        population=int(design.population or 0),
+        smallest_certifiable_share=power.smallest_certifiable_risk(design),
+        failures_allowed=power.allowed_failures(design),
+        failing_from=power.failing_from(design),
+        good_is_certified=power.certification_probability(design, GOOD_RISK),
+        base_rate=_base_rate(plan, corpus, sizes, clauses - 1),
+        parameters=parameters,
+        seconds=_flops(plan, corpus, recipes, attacks, parameters, tokens) / (EFFICIENCY * _flops_per_second()),
+        memory_bytes=parameters * 4 * 6,  # weights, gradients, two moments, a reference and an attacked copy
+        warnings=warnings,
+    )
+
+
+def _design(plan: Plan, sizes: ResolvedSizes, clauses: int) -> SampleDesign:
+    n = sizes.forget["calibrate"]
+    population = n + sizes.forget["sealed"]
+    return SampleDesign(n, population, plan.budget.forget, plan.delta, len(plan.candidates), clauses)
+
+
+def _refuse(plan: Plan, corpus: Corpus, sizes: ResolvedSizes, design: SampleDesign) -> None:
+    _demand_primary(plan, corpus)
+    power.refuse_hopeless(design, "forget")
+    retain = sizes.retain["calibrate"]
+    utility = SampleDesign(
+        retain, retain + sizes.retain["sealed"], plan.budget.utility, plan.delta, len(plan.candidates), design.clauses, graded=True
+    )
+    power.refuse_hopeless(utility, "utility")
+    if "above_twins" in plan.loss.primary:
+        twins = sizes.twin["threshold"]
+        power.refuse_unlikely(design, twins, losses.twin_rank(twins, plan.loss.beta), "above_twins")
+
+
+def _demand_primary(plan: Plan, corpus: Corpus) -> None:
+    secrets = any(p.kind == "secret" for s in corpus.forget for p in s.probes)
+    has = {
+        "recovered": secrets,
+        "above_twins": bool(corpus.twins),
+        "residual_knowledge": bool(plan.retrained or plan.laboratory),
+        "answered": True,
+    }
+    for name in plan.loss.primary:
+        if name not in has:
+            raise AuditError("E110", f"no primary loss is called {name!r}", f"known: {', '.join(has)}")
+        if not has[name]:
+            need = {"recovered": "probes with secret: true", "above_twins": "twins", "residual_knowledge": "a retrained model"}[name]
+            raise AuditError("E405", f"the primary loss {name!r} needs {need}", "add them, or choose another primary loss")
+
+
+def _warnings(plan: Plan, corpus: Corpus, sizes: ResolvedSizes) -> Iterator[str]:
+    if not corpus.twins and not plan.retrained and not plan.laboratory:
+        yield "neither twins nor a retrained model: without that control nothing can PASS"
+    unknown = sum(p.kind == "secret" and p.entropy_bits is None for s in corpus.forget for p in s.probes)
+    if unknown:
+        yield f"{unknown} secrets have no entropy_bits: their base rate by guessing cannot be stated"
+    plain = [s for s in corpus.forget if not any(p.paraphrased_questions for p in s.probes)]
+    if plain and any(parse_call(a).name == "paraphrase" for a in plan.attacks):
+        yield f"{len(plain)} of {len(corpus.forget)} forget subjects have no second wording: they count as failures under paraphrase"
+    if not sizes.forget["sealed"]:
+        yield "no forget subject is sealed: the result is a census, and `confirm` has nothing to open"
+
+
+def _base_rate(plan: Plan, corpus: Corpus, sizes: ResolvedSizes, attacks: int) -> str:
+    if "recovered" in plan.loss.primary:
+        bits = [[p.entropy_bits for p in s.probes if p.kind == "secret"] for s in corpus.forget]
+        if any(b is None for subject in bits for b in subject):
+            return "an unknown rate: the entropy of some secrets is not stated"
+        worst = max(bits, key=lambda subject: sum(2.0**-b for b in subject if b is not None))
+        rate = losses.recovered_base_rate([b for b in worst if b is not None], attacks=attacks)
+        return f"at most {rate:.1g} by guessing"
+    if "above_twins" in plan.loss.primary:
+        low, high = losses.above_twins_base_rate(sizes.twin["threshold"], plan.loss.beta)
+        return f"{low:.3f} to {high:.3f} (90 % range over draws of twins)"
+    return "a rate that is not known with this loss"
+
+
+def _parameters(plan: Plan) -> float:
+    if plan.laboratory is not None:
+        return LABORATORY_PARAMETERS[plan.laboratory.subject]
+    assert plan.model is not None
+    return sum(_tensor_sizes(path) for path in plan.model.glob("*.safetensors"))
+
+
+def _tensor_sizes(path: Path) -> float:
+    """Return the number of weights in a safetensors file, from its header alone."""
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return float(sum(np.prod(t["shape"]) for name, t in header.items() if name != "__metadata__"))
+
+
+def _tokens(corpus: Corpus) -> dict[str, float]:
+    return {side: _side_tokens(corpus.side(side)) for side in ("forget", "retain", "twin")}  # type: ignore[arg-type]
+
+
+def _side_tokens(subjects: tuple[Subject, ...]) -> float:
+    return sum(len(p.question) + len(p.answer) for s in subjects for p in s.probes) / CHARACTERS_PER_TOKEN
+
+
+def _flops(
+    plan: Plan, corpus: Corpus, recipes: list, attacks: list, parameters: float, tokens: dict[str, float]
+) -> float:
+    """Forward = 2, forward and backward = 6 operations per weight and token."""
+    sequences = sum(len(s.probes) for side in ("forget", "retain") for s in corpus.side(side))  # type: ignore[arg-type]
+    per_sequence = (tokens["forget"] + tokens["retain"]) / max(sequences, 1)
+    unlearning = sum(r.method.cost * r.budget.steps * 2 * r.budget.batch * per_sequence * 6 for r in recipes)
+    scored = 0.6 * tokens["forget"] + tokens["twin"]
+    scoring = (len(plan.candidates) + 2) * sum(a.cost * scored for a in attacks) * 2
+    training = 8 * 1.7 * (tokens["forget"] + 2 * tokens["retain"]) * 6 if plan.laboratory else 0.0
+    return parameters * (unlearning + scoring + training)
+
+
+def _flops_per_second() -> float:
+    matrix = np.random.default_rng(0).standard_normal((768, 768)).astype(np.float32)
+    matrix @ matrix
+    began = time.perf_counter()
+    for _ in range(5):
+        matrix @ matrix
+    return 5 * 2 * 768**3 / (time.perf_counter() - began)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

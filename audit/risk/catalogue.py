@@ -1,0 +1,22 @@
+"""The list of bounds with what they assume, read off the classes (``unlearn-audit bounds``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from audit.risk.bounds.base import BOUNDS, Bound
+
+
+def table() -> list[dict[str, Any]]:
+    """Return one row per registered bound, sorted by name."""
+    return [_row(BOUNDS[name]) for name in BOUNDS]
+
+
+def _row(bound: type[Bound]) -> dict[str, Any]:
+    return {
+        "bound": bound.name,
+        "designs": list(bound.designs),
+        "losses": "0/1" if bound.binary else "[0, 1]",
+        "about": (bound.__doc__ or "").partition("\n")[0],
+        "source": bound.source,
+    }
