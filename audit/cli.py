@@ -38,9 +38,15 @@ PlanArgument = Annotated[Path, typer.Argument(help="plan file", metavar="audit.y
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object on standard output")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="no progress")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda")]
-WorkersOption = Annotated[int | None, typer.Option(help="worker processes; default: one per card, else one per core, at most two")]
-OutOption = Annotated[Path | None, typer.Option("-o", "--out", help="run directory; default: runs/<plan>-<id> beside the plan")]
-CheckpointOption = Annotated[str | None, typer.Option(help="digest (at least 8 hex digits) or directory of the checkpoint")]
+WorkersOption = Annotated[
+    int | None, typer.Option(help="worker processes; default: one per card, else one per core, at most two")
+]
+OutOption = Annotated[
+    Path | None, typer.Option("-o", "--out", help="run directory; default: runs/<plan>-<id> beside the plan")
+]
+CheckpointOption = Annotated[
+    str | None, typer.Option(help="digest (at least 8 hex digits) or directory of the checkpoint")
+]
 
 
 def _coded(command: Callable[..., int | None]) -> Callable[..., None]:
@@ -52,7 +58,12 @@ def _coded(command: Callable[..., int | None]) -> Callable[..., None]:
             code = command(*args, **kwargs) or EXIT_PASS
         except AuditError as error:
             if kwargs.get("json_output"):
-                _print_json({"error": {"code": error.code, "cause": error.cause, "remedy": error.remedy}, "exit_code": error.exit_code})
+                _print_json(
+                    {
+                        "error": {"code": error.code, "cause": error.cause, "remedy": error.remedy},
+                        "exit_code": error.exit_code,
+                    }
+                )
             print(f"{error.code}  {error.cause}\n      → {error.remedy}", file=sys.stderr)
             code = error.exit_code
         except KeyboardInterrupt:
@@ -66,9 +77,15 @@ def _coded(command: Callable[..., int | None]) -> Callable[..., None]:
 @app.command()
 @_coded
 def demo(
-    out: Annotated[Path, typer.Option("-o", "--out", help="project folder to write")] = Path("unlearn-audit-demo"),
-    release: Annotated[str, typer.Option(help="int4: the original lies on the 4-bit grid; full: ordinary weights")] = "int4",
-    subject: Annotated[str, typer.Option(help="lab, smollm2, or large (about 100M parameters, wants a GPU)")] = "lab",
+    out: Annotated[Path, typer.Option("-o", "--out", help="project folder to write")] = Path(
+        "unlearn-audit-demo"
+    ),
+    release: Annotated[
+        str, typer.Option(help="int4: the original lies on the 4-bit grid; full: ordinary weights")
+    ] = "int4",
+    subject: Annotated[
+        str, typer.Option(help="lab, smollm2, or large (about 100M parameters, wants a GPU)")
+    ] = "lab",
     seed: Annotated[int, typer.Option(help="seed of persons, models and draws")] = 0,
     device: DeviceOption = "auto",
     workers: WorkersOption = None,
@@ -119,15 +136,26 @@ def lock(plan_file: PlanArgument, out: OutOption = None, json_output: JsonOption
     """Pre-register: hash data, weights, recipes, attacks and budgets before anything is seen."""
     run_folder, locked = _locked(plan_file, out)
     if json_output:
-        _print_json({"run": str(run_folder), "audit_id": locked.audit_id, "lock_digest": locked.digest, "locked_at": locked.locked_at})
+        _print_json(
+            {
+                "run": str(run_folder),
+                "audit_id": locked.audit_id,
+                "lock_digest": locked.digest,
+                "locked_at": locked.locked_at,
+            }
+        )
     else:
-        print(f"locked {len(locked.configurations)} candidates and {len(locked.attacks)} attacks as {locked.audit_id} in {run_folder}")
+        print(
+            f"locked {len(locked.configurations)} candidates and {len(locked.attacks)} attacks as {locked.audit_id} in {run_folder}"
+        )
 
 
 @app.command()
 @_coded
 def run(
-    target: Annotated[Path, typer.Argument(help="plan file or locked run directory", metavar="audit.yaml|RUN")],
+    target: Annotated[
+        Path, typer.Argument(help="plan file or locked run directory", metavar="audit.yaml|RUN")
+    ],
     out: OutOption = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = None,
@@ -218,9 +246,16 @@ def report(run_folder: RunArgument) -> int:
 def import_logs(
     kind: Annotated[str, typer.Argument(help="whose logs: open-unlearning", metavar="KIND")],
     folder: Annotated[Path, typer.Argument(help="folder that holds the logs", metavar="DIR")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="folder to write, one audit per base model and forget list")],
-    role: Annotated[list[str] | None, typer.Option(help="original=GLOB or retrained=GLOB; otherwise taken from folder names")] = None,
-    sample: Annotated[int | None, typer.Option(help="open only this many subjects per list, drawn by seed")] = None,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="folder to write, one audit per base model and forget list")
+    ],
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="original=GLOB or retrained=GLOB; otherwise taken from folder names"),
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(help="open only this many subjects per list, drawn by seed")
+    ] = None,
     seed: Annotated[int, typer.Option(help="seed of the draw and the order")] = 0,
     json_output: JsonOption = False,
 ) -> None:
@@ -237,7 +272,9 @@ def import_logs(
 @_coded
 def dashboard(
     run_folder: Annotated[Path | None, typer.Argument(help="run directory", metavar="RUN")] = None,
-    check: Annotated[bool, typer.Option("--check", help="open every page once without a browser, then end")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="open every page once without a browser, then end")
+    ] = False,
     port: Annotated[int, typer.Option(help="port on localhost")] = 8501,
 ) -> int:
     """Start the risk dashboard on localhost."""
@@ -259,16 +296,22 @@ def methods(json_output: JsonOption = False) -> None:
     """List unlearning methods with parameters, cost, source and evidence grade."""
     from audit.methods.table import methods_table
 
-    _print_table([asdict(row) for row in methods_table()], json_output, ("name", "kind", "family", "parameters", "cost", "evidence", "source"))
+    _print_table(
+        [asdict(row) for row in methods_table()],
+        json_output,
+        ("name", "kind", "family", "parameters", "cost", "evidence", "source"),
+    )
 
 
 @app.command()
 @_coded
 def attacks(json_output: JsonOption = False) -> None:
     """List attacks with tier, doses, cost and never-trained control."""
-    from audit.attacks.catalogue import table
+    from audit.attacks.table import attacks_table
 
-    _print_table(table(), json_output, ("attack", "tier", "dose_unit", "parameters", "about", "source"))
+    _print_table(
+        attacks_table(), json_output, ("attack", "tier", "doses", "parameters", "cost", "about", "source")
+    )
 
 
 @app.command()
@@ -277,7 +320,9 @@ def metrics(json_output: JsonOption = False) -> None:
     """List metrics with range, direction, version and source."""
     from audit.metrics.catalogue import table
 
-    _print_table(table(), json_output, ("metric", "range", "known_better", "needs_generation", "about", "source"))
+    _print_table(
+        table(), json_output, ("metric", "range", "known_better", "needs_generation", "about", "source")
+    )
 
 
 @app.command()
@@ -358,11 +403,11 @@ def _report(run_folder: Path, certificate: Certificate) -> Path:
 
 def _finish(run_folder: Path, locked: Lock, certificate: Certificate, json_output: bool) -> int:
     from audit.evidence.leaks import refuse
-    from audit.runs.finish import drop_refused_weights, forgotten, outputs
+    from audit.runs.finish import drop_refused_weights, forget_list, outputs
 
     drop_refused_weights(run_folder, {c.checkpoint for c in certificate.valid_set})
     target = _report(run_folder, certificate)
-    refuse(outputs(run_folder), *forgotten(run_folder))
+    refuse(outputs(run_folder), forget_list(run_folder))
     _show(certificate, json_output)
     if not json_output:
         print(f"\nreport     {target}\ndashboard  unlearn-audit dashboard {run_folder}")

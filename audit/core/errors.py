@@ -18,6 +18,7 @@ class AuditError(Exception):
     code: stable identifier such as ``E103``; its first digit names the family and fixes the exit code.
     cause: what was expected and what was found, in numbers. Never a prompt, an answer or a name from the data.
     remedy: what to do next, one sentence.
+
     """
 
     def __init__(self, code: str, cause: str, remedy: str) -> None:

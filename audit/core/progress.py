@@ -68,7 +68,7 @@ class JsonLines:
         line["elapsed_seconds"] = round(time.monotonic() - began, 1)
         if message:
             line["message"] = message
-        print(json.dumps(line), file=self.stream, flush=True)  # noqa: T201  the stream is the caller's
+        print(json.dumps(line), file=self.stream, flush=True)
 
 
 class Bars:

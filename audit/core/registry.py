@@ -26,6 +26,7 @@ class Registry(Generic[T]):
     ----------
     kind: what is registered, singular, for messages ("attack").
     packages: import paths of the folders whose modules register themselves.
+
     """
 
     def __init__(self, kind: str, *packages: str) -> None:
@@ -92,7 +93,9 @@ class Call:
 
 def parse_call(text: str) -> Call:
     """Parse ``name``, ``name(1, key=2.5, other=[1, 2], word, flag=true)``; nothing is evaluated."""
-    bad = AuditError("E111", f"{text!r} is not of the form name(value, key=value)", "check brackets and commas")
+    bad = AuditError(
+        "E111", f"{text!r} is not of the form name(value, key=value)", "check brackets and commas"
+    )
     try:
         node = ast.parse(text.strip(), mode="eval").body
     except SyntaxError:
@@ -112,7 +115,9 @@ def construct(cls: type[T], call: Call, *, kind: str) -> T:
     fields = [f.name for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
     if len(call.positional) > len(fields):
         raise AuditError(
-            "E112", f"{kind} {call.name} takes {len(fields)} values, got {len(call.positional)}", _takes(call.name, fields)
+            "E112",
+            f"{kind} {call.name} takes {len(fields)} values, got {len(call.positional)}",
+            _takes(call.name, fields),
         )
     values = dict(zip(fields, call.positional, strict=False))
     for key, value in call.keywords.items():
@@ -163,7 +168,11 @@ def _literal(node: ast.expr, bad: AuditError) -> Any:
         return words.get(node.id, node.id)
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float | str | bool | None):
         return node.value
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
+    if (
+        isinstance(node, ast.UnaryOp)
+        and isinstance(node.op, ast.USub)
+        and isinstance(node.operand, ast.Constant)
+    ):
         return -node.operand.value  # type: ignore[operator]
     if isinstance(node, ast.List | ast.Tuple):
         return tuple(_literal(item, bad) for item in node.elts)

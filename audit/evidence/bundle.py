@@ -16,7 +16,9 @@ def write(run: Path, certificate: Certificate) -> Path:
     """Write RUN/evidence.json atomically and return its path."""
     target = run / FILE
     temporary = run / f".{FILE}.{os.getpid()}"
-    temporary.write_text(json.dumps(certificate.to_json(), indent=1, sort_keys=True, allow_nan=False), encoding="utf-8")
+    temporary.write_text(
+        json.dumps(certificate.to_json(), indent=1, sort_keys=True, allow_nan=False), encoding="utf-8"
+    )
     os.replace(temporary, target)
     return target
 

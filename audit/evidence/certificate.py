@@ -205,13 +205,17 @@ class Certificate:
         """Rebuild a certificate from ``to_json``'s object."""
         if data.get("schema_version") != SCHEMA_VERSION:
             raise errors.AuditError(
-                "E510", f"certificate has schema {data.get('schema_version')!r}, expected {SCHEMA_VERSION}", "certify again"
+                "E510",
+                f"certificate has schema {data.get('schema_version')!r}, expected {SCHEMA_VERSION}",
+                "certify again",
             )
         values = dict(data)
         values["configurations"] = tuple(map(_configuration, data["configurations"]))
         values["references"] = tuple(map(_configuration, data["references"]))
         values["controls"] = tuple(ControlResult(**item) for item in data["controls"])
-        values["attacks"] = tuple(AttackSummary(**{**item, "doses": tuple(item["doses"])}) for item in data["attacks"])
+        values["attacks"] = tuple(
+            AttackSummary(**{**item, "doses": tuple(item["doses"])}) for item in data["attacks"]
+        )
         values["verdict"] = Verdict(data["verdict"])
         values["units"] = tuple((str(name), int(count)) for name, count in data["units"])
         for name in ("primary", "missing_controls", "reasons", "sentences", "not_said"):

@@ -7,21 +7,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from audit.evidence import controls, wording
+from audit.evidence import clauses, controls, summary, wording
 from audit.evidence.certificate import (
-    AttackSummary,
     Certificate,
     ClauseResult,
-    Confirmation,
     ConfigurationResult,
+    Confirmation,
     Verdict,
 )
 from audit.measurements.table import Measurements
 from audit.plan.assemble import Assembly, Promise, Tables
 from audit.plan.naming import attack_label, configuration_label
-from audit.risk import losses
 from audit.risk.clauses import ClauseBounds, Levels, bound_clause
 from audit.risk.model import ConformalRiskModel
 
@@ -63,12 +59,12 @@ class _Certifier:
             family_size=len(candidates),
             estimand=self.estimand,
             primary=s.primary,
-            units=self._unit_counts(),
+            units=summary.unit_counts(self.assembly),
             configurations=candidates,
             references=tuple(self._references()),
             controls=self.controls.results,
             missing_controls=self.controls.missing,
-            attacks=tuple(self._attacks()),
+            attacks=tuple(summary.attacks(self.header, self.controls.informative)),
             verdict=verdict,
             reasons=reasons,
             sentences=tuple(self._sentence(c) for c in candidates if c.in_valid_set),
@@ -102,23 +98,25 @@ class _Certifier:
         secondary = self._secondary(names)
         leaked = self.assembly.leaked_outside()
         for row, name in enumerate(names):
-            marginal = tuple(self._clauses(*secondary, row, name))
+            marginal = self._clauses(*secondary, row, name)
             vetoes = tuple(self._vetoes(name, marginal, leaked[name]))
             yield self._candidate(row, name, marginal, vetoes)
 
-    def _candidate(self, row: int, name: str, marginal: tuple[ClauseResult, ...], vetoes: tuple[str, ...]) -> ConfigurationResult:
+    def _candidate(
+        self, row: int, name: str, marginal: tuple[ClauseResult, ...], vetoes: tuple[str, ...]
+    ) -> ConfigurationResult:
         tables, model = self.fitted.tables, self.fitted.model
-        clauses = tuple(self._clauses(tables, model.clauses_, row, name))
+        told = self._clauses(tables, model.clauses_, row, name)
         valid = bool(model.valid_[row]) and not vetoes and not self.controls.violated
-        verdict, reasons = self._verdict(clauses, valid, vetoes)
+        verdict, reasons = self._verdict(told, valid, vetoes)
         attack, dose = self._worst(row)
-        utility = [c for c in clauses if c.side == "retain"][0]
+        utility = [c for c in told if c.side == "retain"][0]
         return ConfigurationResult(
             configuration=name,
             label=configuration_label(name),
             checkpoint=self._record(name)["checkpoint"],
             role="candidate",
-            clauses=clauses,
+            clauses=told,
             marginal=marginal,
             cur=float(model.cur_[row]),
             cur_attack=attack,
@@ -140,33 +138,31 @@ class _Certifier:
         )
 
     def _verdict(
-        self, clauses: tuple[ClauseResult, ...], valid: bool, vetoes: tuple[str, ...]
+        self, told: tuple[ClauseResult, ...], valid: bool, vetoes: tuple[str, ...]
     ) -> tuple[Verdict, tuple[str, ...]]:
         """Precedence: integrity, run error, FAIL, INCONCLUSIVE, PASS; with the reason in words."""
         if self.controls.violated:
             return Verdict.INTEGRITY, ("a control was violated",)
-        failed = [c for c in clauses if c.state in ("failed", "stopped")]
+        failed = [c for c in told if c.state in ("failed", "stopped")]
         if failed:
             return Verdict.RUN_ERROR, (f"{len(failed)} planned measurements are missing: {failed[0].reason}",)
-        broken = [c for c in clauses if c.fails]
+        broken = [c for c in told if c.fails]
         if broken:
-            return Verdict.FAIL, tuple(map(_broken, broken))
+            return Verdict.FAIL, tuple(map(clauses.broken, broken))
         if vetoes:
             return Verdict.INCONCLUSIVE, vetoes
         if not valid:
-            return Verdict.INCONCLUSIVE, tuple(self._undecided(clauses))
+            return Verdict.INCONCLUSIVE, tuple(self._undecided(told))
         if self.controls.missing:
             return Verdict.INCONCLUSIVE, (f"uncontrolled: {', '.join(self.controls.missing)} not measured",)
         return Verdict.PASS, ()
 
-    def _undecided(self, clauses: tuple[ClauseResult, ...]) -> Iterator[str]:
+    def _undecided(self, told: tuple[ClauseResult, ...]) -> Iterator[str]:
         level = self.settings.delta / max(len(self.assembly.candidates), 1)
-        worst = [c for c in clauses if c.p_value > level and c.state == "measured"]
+        worst = [c for c in told if c.p_value > level and c.state == "measured"]
         if not worst:
             yield "the error budget of the family was used up"
-        for clause in sorted(worst, key=lambda c: -c.p_value)[:2]:
-            under = "" if clause.side == "retain" else f" under {attack_label(clause.attack, clause.dose)}"
-            yield f"{clause.loss}{under} may be as high as {clause.upper:.3f}, budget {clause.budget:g}: not enough evidence"
+        yield from map(clauses.undecided, sorted(worst, key=lambda c: -c.p_value)[:2])
 
     def _worst(self, row: int) -> tuple[str, float]:
         index = int(self.fitted.model.cur_clause_[row])
@@ -179,7 +175,11 @@ class _Certifier:
         s = self.settings
         if "over_forgotten" in s.vetoes:
             for clause in marginal:
-                if clause.loss == "over_forgotten" and clause.attack == "none" and clause.lower > s.alpha_forget:
+                if (
+                    clause.loss == "over_forgotten"
+                    and clause.attack == "none"
+                    and clause.lower > s.alpha_forget
+                ):
                     yield f"over-forgotten: {clause.total:g} of {clause.units} subjects are less likely than nearly all never-trained twins"
         outside = len(self.assembly.not_auditable())
         if "leaked_not_auditable" in s.vetoes and leaked and leaked / outside > s.alpha_forget:
@@ -191,8 +191,8 @@ class _Certifier:
         for role, name in self.assembly.references.items():
             tables = self.assembly.deciding((name,))
             model = self._model().fit(tables.table)
-            clauses = tuple(self._clauses(tables, model.clauses_, 0, name))
-            utility = [c for c in clauses if c.side == "retain"][0]
+            told = self._clauses(tables, model.clauses_, 0, name)
+            utility = [c for c in told if c.side == "retain"][0]
             index = int(model.cur_clause_[0])
             worst = tables.promises[index] if index >= 0 else Promise("", "forget", "", 0.0)
             yield ConfigurationResult(
@@ -200,8 +200,8 @@ class _Certifier:
                 label=role,
                 checkpoint=self._record(name)["checkpoint"],
                 role=role,
-                clauses=clauses,
-                marginal=tuple(self._clauses(*self._secondary((name,)), 0, name)),
+                clauses=told,
+                marginal=self._clauses(*self._secondary((name,)), 0, name),
                 cur=float(model.cur_[0]),
                 cur_attack=worst.attack,
                 cur_dose=worst.dose,
@@ -223,14 +223,14 @@ class _Certifier:
         tables = self.assembly.secondary(names)
         level = self.settings.delta / tables.table.family_size
         levels = Levels(level, self.settings.delta, level)
-        return tables, tuple(bound_clause(c, self.settings.alpha_forget, levels) for c in tables.table.clauses)
+        return tables, tuple(
+            bound_clause(c, self.settings.alpha_forget, levels) for c in tables.table.clauses
+        )
 
-    def _clauses(self, tables: Tables, bounds: tuple[ClauseBounds, ...], row: int, name: str) -> Iterator[ClauseResult]:
-        for promise, bound in zip(tables.promises, bounds, strict=True):
-            state, reason = self.assembly.state(name, promise)
-            if state == "not_applicable":
-                continue
-            yield _clause(promise, bound, row, state, reason)
+    def _clauses(
+        self, tables: Tables, bounds: tuple[ClauseBounds, ...], row: int, name: str
+    ) -> tuple[ClauseResult, ...]:
+        return tuple(clauses.results(self.assembly, tables, bounds, row, name))
 
     def _confirmation(self, name: str) -> Confirmation | None:
         """Count calibrate and sealed units together for the one confirmed configuration."""
@@ -238,8 +238,15 @@ class _Certifier:
             return None
         tables = self.assembly.deciding((name,), ("calibrate", "sealed"))
         delta = self.settings.delta
-        bounds = [bound_clause(c, self.settings.alpha_forget, Levels(delta, delta, delta)) for c in tables.table.clauses]
-        forget = [(p, b) for p, b in zip(tables.promises, bounds, strict=True) if p.side == "forget" and b.applicable[0]]
+        bounds = [
+            bound_clause(c, self.settings.alpha_forget, Levels(delta, delta, delta))
+            for c in tables.table.clauses
+        ]
+        forget = [
+            (p, b)
+            for p, b in zip(tables.promises, bounds, strict=True)
+            if p.side == "forget" and b.applicable[0]
+        ]
         promise, worst = max(forget, key=lambda pair: pair[1].upper[0])
         utility = next(b for p, b in zip(tables.promises, bounds, strict=True) if p.side == "retain")
         return Confirmation(
@@ -261,11 +268,18 @@ class _Certifier:
             bad = [c for c in self.controls.results if c.outcome == "violated"]
             return Verdict.INTEGRITY, tuple(f"control {c.name} {c.expectation}, but: {c.detail}" for c in bad)
         broken = [c for c in candidates if c.verdict is Verdict.RUN_ERROR]
-        note = (f"{len(broken)} of {len(candidates)} configurations have measurements missing",) if broken else ()
+        note = (
+            (f"{len(broken)} of {len(candidates)} configurations have measurements missing",)
+            if broken
+            else ()
+        )
         passed = [c for c in candidates if c.verdict is Verdict.PASS]
         if passed:
             digests = ", ".join(c.checkpoint[:12] for c in passed)
-            return Verdict.PASS, (f"{len(passed)} of {len(candidates)} configurations are certified: {digests}", *note)
+            return Verdict.PASS, (
+                f"{len(passed)} of {len(candidates)} configurations are certified: {digests}",
+                *note,
+            )
         if broken:
             return Verdict.RUN_ERROR, note
         if candidates and all(c.verdict is Verdict.FAIL for c in candidates):
@@ -297,27 +311,17 @@ class _Certifier:
             alpha_utility=s.alpha_utility,
             utility_loss=assembly.utility_loss,
             family_size=len(assembly.candidates),
-            base_rate=self._base_rate(),
-            not_auditable=self._count("forget", auditable=False),
+            base_rate=summary.base_rate(self.assembly, self.probes),
+            not_auditable=self.assembly.count("forget", auditable=False),
         ) + self._distinguishable(result)
-
-    def _base_rate(self) -> str:
-        if self.settings.primary == ("recovered",):
-            bits = self.probes[(self.probes["kind"] == "secret")]["entropy_bits"]
-            if bits.isna().any() or not len(bits):
-                return "a rate that is not known, since the secrets' entropy is not stated"
-            per_unit = int(self.probes[self.probes["kind"] == "secret"].groupby("subject").size().max())
-            rate = losses.recovered_base_rate([float(bits.min())] * per_unit, attacks=len(self.assembly.cells))
-            return f"at most {rate:.1g} by guessing"
-        twins = self._count("twin", split="threshold")
-        if "above_twins" in self.settings.primary and twins:
-            low, high = losses.above_twins_base_rate(twins, self.settings.beta)
-            return f"{low:.3f} to {high:.3f} (90 % range over draws of {twins} twins)"
-        return "a rate that is not known, since nothing that never knew was measured with this loss"
 
     def _distinguishable(self, result: ConfigurationResult) -> str:
         """Say when no secret is yielded although persons can be told from never-trained twins."""
-        high = [c for c in result.marginal if c.loss == "above_twins" and c.state == "measured" and c.lower > c.budget]
+        high = [
+            c
+            for c in result.marginal
+            if c.loss == "above_twins" and c.state == "measured" and c.lower > c.budget
+        ]
         if "recovered" not in self.settings.primary or not high:
             return ""
         worst = max(high, key=lambda c: c.total)
@@ -327,73 +331,10 @@ class _Certifier:
             f" from never-trained twins under {under}."
         )
 
-    def _attacks(self) -> Iterator[AttackSummary]:
-        for record in self.header.get("attacks", [{"attack": "none", "tier": "prompt", "doses": [0.0], "dose_unit": "none"}]):
-            text, doses = record["attack"], tuple(float(d) for d in record["doses"])
-            known = [self.controls.informative[text, d] for d in doses if (text, d) in self.controls.informative]
-            informative = any(known) if known else None
-            note = "" if informative else "the original does not fail under it: withstanding it says nothing"
-            yield AttackSummary(text, attack_label(text), record["tier"], doses, record["dose_unit"], informative, note if known else "")
-
     def _diagnostics(self, name: str) -> Iterator[tuple[str, float]]:
         for configuration, attack, what, value in self.header.get("diagnostics", ()):
             if configuration == name:
                 yield f"{what} under {attack_label(attack)}", float(value)
 
-    def _unit_counts(self) -> tuple[tuple[str, int], ...]:
-        rows: list[tuple[str, int]] = []
-        for side, entry in self.header["lists"].items():
-            rows.append((f"{side}: named", int(entry["size"])))
-            if side == "forget":
-                rows.append(("forget: not auditable", self._count("forget", auditable=False)))
-            for split in ("tune", "calibrate", "sealed", "threshold"):
-                count = self._count(side, split=split, auditable=True)
-                if count:
-                    rows.append((f"{side}: {split}", count))
-        return tuple(rows)
-
-    def _count(self, side: str, *, split: str | None = None, auditable: bool | None = None) -> int:
-        units = self.assembly._units
-        chosen = units["side"] == side
-        if split is not None:
-            chosen &= units["split"] == split
-        if auditable is not None:
-            chosen &= units["auditable"] == auditable
-        return int(chosen.sum())
-
     def _record(self, name: str) -> dict[str, Any]:
         return next(c for c in self.header["configurations"] if c["configuration"] == name)
-
-
-def _clause(promise: Promise, bound: ClauseBounds, row: int, state: str, reason: str) -> ClauseResult:
-    def number(field: str, default: float) -> float:
-        value = float(getattr(bound, field)[row])
-        return value if np.isfinite(value) else default
-
-    return ClauseResult(
-        loss=promise.loss,
-        side=promise.side,
-        attack=promise.attack,
-        dose=promise.dose,
-        state=state,
-        reason=reason,
-        budget=bound.alpha,
-        units=int(bound.n[row]),
-        population=bound.population,
-        total=number("total", 0.0),
-        missing=int(bound.missing[row]),
-        estimate=number("estimate", 1.0),
-        lower=number("lower", 0.0),
-        upper=number("upper", 1.0),
-        level=bound.level,
-        p_value=number("p_value", 1.0),
-        bound=bound.bound,
-        census=bound.census,
-        fails=bool(bound.fails[row]),
-    )
-
-
-def _broken(clause: ClauseResult) -> str:
-    under = "" if clause.side == "retain" else f" under {attack_label(clause.attack, clause.dose)}"
-    return f"{clause.loss}{under}: {clause.total:g} of {clause.units}, so at least {clause.lower:.3f} of the list, budget {clause.budget:g}"
-

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from audit.evidence.certificate import ControlResult
-from audit.plan.assemble import Assembly, Tables
+from audit.plan.assemble import Assembly, Promise, Tables
 from audit.risk.clauses import ClauseBounds, Levels, bound_clause
 
 DELTA_CONTROLS = 0.001
+_NO_LOSS = "no loss that a control can be read from (recovered or above_twins)"
 
 
 @dataclass(frozen=True)
@@ -42,17 +43,21 @@ def check(assembly: Assembly) -> Controls:
 def _original(assembly: Assembly) -> tuple[ControlResult, dict[tuple[str, float], bool]]:
     expectation = "must FAIL without an attack"
     if "original" not in assembly.references:
-        return ControlResult("original", expectation, "not measured", "no original among the configurations"), {}
+        return ControlResult(
+            "original", expectation, "not measured", "no original among the configurations"
+        ), {}
     bounds = _bounds(assembly, assembly.references["original"])
     if not bounds:
-        return ControlResult("original", expectation, "not measured", "no loss that a control can be read from"), {}
+        return ControlResult("original", expectation, "not measured", _NO_LOSS), {}
     informative: dict[tuple[str, float], bool] = {}
     for promise, clause in bounds:
         cell = (promise.attack, promise.dose)
         informative[cell] = informative.get(cell, False) or bool(clause.fails[0])
-    plain = [(p, c) for p, c in bounds if p.attack == "none" and c.measured[0]]
+    plain = [(p, c) for p, c in bounds if p.attack == "none"]
     if not plain:
-        return ControlResult("original", expectation, "not measured", "the unattacked original was not scored"), informative
+        return ControlResult(
+            "original", expectation, "not measured", "the unattacked original was not scored"
+        ), informative
     promise, clause = max(plain, key=lambda pair: pair[1].lower_failing[0])
     outcome = "as expected" if informative["none", 0.0] else "violated"
     return ControlResult("original", expectation, outcome, _counts(clause, promise.loss)), informative
@@ -61,21 +66,30 @@ def _original(assembly: Assembly) -> tuple[ControlResult, dict[tuple[str, float]
 def _retrained(assembly: Assembly) -> ControlResult:
     expectation = "must not FAIL under any attack"
     if "retrained" not in assembly.references:
-        return ControlResult("retrained", expectation, "not measured", "no model trained without the forget list")
-    bounds = [(p, c) for p, c in _bounds(assembly, assembly.references["retrained"]) if c.measured[0] and c.applicable[0]]
+        return ControlResult(
+            "retrained", expectation, "not measured", "no model trained without the forget list"
+        )
+    bounds = _bounds(assembly, assembly.references["retrained"])
     if not bounds:
-        return ControlResult("retrained", expectation, "not measured", "no loss that a control can be read from")
+        return ControlResult("retrained", expectation, "not measured", _NO_LOSS)
     promise, clause = max(bounds, key=lambda pair: pair[1].lower_failing[0])
     outcome = "violated" if any(clause.fails[0] for _, clause in bounds) else "as expected"
-    return ControlResult("retrained", expectation, outcome, f"worst under {promise.attack}: {_counts(clause, promise.loss)}")
+    return ControlResult(
+        "retrained", expectation, outcome, f"worst under {promise.attack}: {_counts(clause, promise.loss)}"
+    )
 
 
-def _bounds(assembly: Assembly, name: str) -> list[tuple]:
+def _bounds(assembly: Assembly, name: str) -> list[tuple[Promise, ClauseBounds]]:
+    """Return the measured forgetting clauses of a reference, each at delta_c over their number."""
     tables: Tables = assembly.control_clauses(name)
     level = DELTA_CONTROLS / max(len(tables.promises), 1)
     levels = Levels(level, level, level)
     alpha = assembly.settings.alpha_forget
-    return [(p, bound_clause(c, alpha, levels)) for p, c in zip(tables.promises, tables.table.clauses, strict=True)]
+    bounds = [
+        (p, bound_clause(c, alpha, levels))
+        for p, c in zip(tables.promises, tables.table.clauses, strict=True)
+    ]
+    return [(p, b) for p, b in bounds if b.measured[0] and b.applicable[0]]
 
 
 def _counts(clause: ClauseBounds, loss: str) -> str:

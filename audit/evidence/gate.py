@@ -37,7 +37,10 @@ class Decision:
 
     def lines(self) -> list[str]:
         """Return the decision as text, verdict first."""
-        return [f"{self.verdict}  {self.label}  {self.checkpoint[:12]}", *(f"  {reason}" for reason in self.reasons)]
+        return [
+            f"{self.verdict}  {self.label}  {self.checkpoint[:12]}",
+            *(f"  {reason}" for reason in self.reasons),
+        ]
 
 
 def decide(certificate: Certificate, checkpoint: str | None) -> Decision:
@@ -54,13 +57,21 @@ def pick(certificate: Certificate, checkpoint: str) -> ConfigurationResult:
     A directory is digested anew; one whose digest the certificate does not hold is an integrity error E511.
     """
     folder = Path(checkpoint)
-    digest = folder_digest(folder, base_digest=_original(certificate)) if folder.is_dir() else checkpoint.lower()
+    digest = (
+        folder_digest(folder, base_digest=_original(certificate)) if folder.is_dir() else checkpoint.lower()
+    )
     if len(digest) < SHORTEST_DIGEST or set(digest) - set("0123456789abcdef"):
-        raise AuditError("E116", f"{checkpoint!r} is neither a directory nor a digest", "give 8 or more hex digits, or a directory")
+        raise AuditError(
+            "E116",
+            f"{checkpoint!r} is neither a directory nor a digest",
+            "give 8 or more hex digits, or a directory",
+        )
     found = [c for c in certificate.configurations if c.checkpoint and c.checkpoint.startswith(digest)]
     if not found:
         raise AuditError(
-            "E511", f"the evidence speaks of other checkpoints than {digest[:12]}", "audit this checkpoint, or gate the one that was audited"
+            "E511",
+            f"the evidence speaks of other checkpoints than {digest[:12]}",
+            "audit this checkpoint, or gate the one that was audited",
         )
     return found[0]
 
@@ -68,7 +79,9 @@ def pick(certificate: Certificate, checkpoint: str) -> ConfigurationResult:
 def _only(certificate: Certificate) -> ConfigurationResult:
     if len(certificate.configurations) != 1:
         count = len(certificate.configurations)
-        raise AuditError("E117", f"the run holds {count} candidates", "say which one ships: --checkpoint DIR or DIGEST")
+        raise AuditError(
+            "E117", f"the run holds {count} candidates", "say which one ships: --checkpoint DIR or DIGEST"
+        )
     return certificate.configurations[0]
 
 

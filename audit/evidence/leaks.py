@@ -1,9 +1,9 @@
 """The leak check: no output may hold what was to be forgotten.
 
-A hard gate over every file an audit writes. Found are 20 characters in a row, or 8 words in a row, of a forget
-record; and whole short texts (secrets, names). Compared are canonical texts (Unicode folded, letters and digits
-only), so that case, punctuation, line breaks, tags and escapes hide nothing. Findings are counts and file names,
-never the text. Compressed files are read as the bytes they are.
+A hard gate over every file an audit writes. Found are 20 characters in a row, or 8 words in a row, of a
+forget record; and whole short texts (secrets, names). Compared are canonical texts (Unicode folded, letters
+and digits only), so that case, punctuation, line breaks, tags and escapes hide nothing. Findings are counts
+and file names, never the text. Compressed files are read as the bytes they are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from audit.core.errors import AuditError
 from audit.core.lazy import lazy
 from audit.data.records import Subject
 
@@ -41,15 +43,25 @@ class Finding:
 def scan(paths: Iterable[Path], texts: Iterable[str]) -> list[Finding]:
     """Return the files that hold something of ``texts``, in the order given.
 
-    Parameters
-    ----------
-    paths: files, or folders that are searched with everything below them.
-    texts: what no file may hold (``forbidden`` lists it). A text of 20 characters or more is found by any 20 of
-        them in a row, or any 8 words; a shorter one as a whole, at word boundaries.
+    ``paths`` are files, or folders that are searched with everything below them. A text of 20 characters or
+    more is found by any 20 of them in a row, or any 8 words; a shorter one as a whole, at word boundaries.
+    ``forbidden`` lists the texts of a forget list.
     """
     sought = _Sought.of(texts)
     found = ((path, sum(map(sought.places, _contents(path)))) for path in _files(paths))
     return [Finding(path, count) for path, count in found if count]
+
+
+def refuse(paths: Iterable[Path], subjects: Iterable[Subject]) -> None:
+    """Raise E512 if some output holds a text of ``subjects``; names the files, never the text."""
+    findings = scan(paths, forbidden(subjects))
+    if findings:
+        named = ", ".join(f"{f.path.name} ({f.count})" for f in findings[:5])
+        raise AuditError(
+            "E512",
+            f"{len(findings)} outputs hold forgotten text: {named}",
+            "do not pass them on; report this",
+        )
 
 
 def forbidden(subjects: Iterable[Subject]) -> list[str]:
@@ -116,7 +128,7 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _contents(path: Path) -> list[str]:
-    """Return the canonical texts of one file: as it stands, and without tags and escapes where that differs."""
+    """Return the canonical texts of one file: as it stands, and without tags and escapes."""
     if path.suffix == ".parquet":
         return [canonical("\n".join(_parquet_strings(path)))]
     raw = path.read_text(encoding="utf-8", errors="replace")
@@ -129,7 +141,7 @@ def _unescaped(match: re.Match[str]) -> str:
 
 
 def _parquet_strings(path: Path) -> Iterator[str]:
-    """Yield names, metadata and the distinct values of every column that can hold text, nested ones included."""
+    """Yield column names, metadata and the distinct values of every column but floats, nested ones too."""
     file = parquet.ParquetFile(path)
     yield from file.schema_arrow.names
     for key, value in (file.schema_arrow.metadata or {}).items():
@@ -137,7 +149,12 @@ def _parquet_strings(path: Path) -> Iterator[str]:
     for batch in file.iter_batches():
         for column in batch.columns:
             if not _is_number(column.type):
-                yield from dict.fromkeys(map(str, column.to_pylist()))
+                yield from map(str, _distinct(column))
+
+
+def _distinct(column: Any) -> Iterable[Any]:
+    """Return the distinct values of a column; Arrow cannot tell nested ones apart, those come as they stand."""
+    return column.to_pylist() if pa.types.is_nested(column.type) else column.unique().to_pylist()
 
 
 def _is_number(kind: object) -> bool:
@@ -170,7 +187,7 @@ def _names(subjects: Sequence[Subject]) -> list[str]:
 
 
 def _shared_capitals(subject: Subject) -> list[str]:
-    """Return sequences of two or more capitalised words that stand in at least half of a subject's questions."""
+    """Return runs of two or more capitalised words that stand in at least half of the questions."""
     counts: dict[str, int] = {}
     for probe in subject.probes:
         for name in dict.fromkeys(_capitals(probe.question)):

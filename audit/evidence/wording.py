@@ -41,11 +41,19 @@ def sentence(
 ) -> str:
     """Return the one sentence that a certificate says about a checkpoint in the valid set."""
     rate = " or ".join(LOSSES[name] for name in primary)
-    drawn = "all counted" if estimand == "census" else "drawn without replacement from a finite list, by lot after training"
+    drawn = (
+        "all counted"
+        if estimand == "census"
+        else "drawn without replacement from a finite list, by lot after training"
+    )
     confirmed = result.confirmation
     value = f"at most {result.cur:.3f} (simultaneous over {family_size} configurations)"
     if confirmed:
-        kind = "counted exactly, the sealed subjects opened" if confirmed.exact else "confirmed on the sealed subjects"
+        kind = (
+            "counted exactly, the sealed subjects opened"
+            if confirmed.exact
+            else "confirmed on the sealed subjects"
+        )
         value += f", and {confirmed.upper:.3f} ({kind})"
     parts = [
         f"For checkpoint {result.checkpoint[:12] or result.label}, {units} of the {population} subjects ({drawn}), under each of the attacks",

@@ -56,7 +56,8 @@ class Assembly:
         self.cube = Cube.of(measurements)
         self._units = measurements.units.set_index("subject")
         self._states = {
-            (c["configuration"], c["attack"], float(c["dose"]), c["side"]): (c["state"], c["reason"]) for c in self.header["coverage"]
+            (c["configuration"], c["attack"], float(c["dose"]), c["side"]): (c["state"], c["reason"])
+            for c in self.header["coverage"]
         }
 
     # -- who is counted ----------------------------------------------------------------------------------------
@@ -83,6 +84,15 @@ class Assembly:
         chosen = units[(units["side"] == "forget") & (units["split"] == "calibrate") & ~units["auditable"]]
         return list(chosen.index)
 
+    def count(self, side: str, *, split: str | None = None, auditable: bool | None = None) -> int:
+        """Return how many units of a side stand in a split and are auditable or not; None counts all."""
+        chosen = self._units["side"] == side
+        if split is not None:
+            chosen &= self._units["split"] == split
+        if auditable is not None:
+            chosen &= self._units["auditable"] == auditable
+        return int(chosen.sum())
+
     def population(self, side: str) -> int:
         """N of the finite list the opened units of a side were drawn from."""
         if self.settings.imported:
@@ -99,26 +109,40 @@ class Assembly:
     @cached_property
     def cells(self) -> list[CubeCell]:
         """Every planned (attack, dose) of the forget side."""
-        return [cell for cell in self.cube.cells if any((n, *cell, "forget") in self._states for n in self.cube.configurations)]
+        return [
+            cell
+            for cell in self.cube.cells
+            if any((n, *cell, "forget") in self._states for n in self.cube.configurations)
+        ]
 
     def deciding(self, names: tuple[str, ...], splits: tuple[str, ...] = OPENED) -> Tables:
         """Primary losses of every cell, and utility, for the named configurations."""
         promises = [Promise(loss, "forget", *cell) for loss in self.settings.primary for cell in self.cells]
         clauses = [self._forget_clause(p, names, splits, demanded=True) for p in promises]
         utility = Promise(self.utility_loss, "retain", "none", 0.0)
-        everything = [*zip(promises, clauses, strict=True), (utility, self._utility_clause(utility, names, splits))]
+        everything = [
+            *zip(promises, clauses, strict=True),
+            (utility, self._utility_clause(utility, names, splits)),
+        ]
         kept = [(p, c) for p, c in everything if c is not None]
         return self._tables(kept, names)
 
     def secondary(self, names: tuple[str, ...]) -> Tables:
         """Every other loss that can be computed, for tables and vetoes."""
-        promises = [Promise(loss, "forget", *cell) for loss in SECONDARY if loss not in self.settings.primary for cell in self.cells]
+        promises = [
+            Promise(loss, "forget", *cell)
+            for loss in SECONDARY
+            if loss not in self.settings.primary
+            for cell in self.cells
+        ]
         pairs = [(p, self._forget_clause(p, names, OPENED, demanded=False)) for p in promises]
         return self._tables([(p, c) for p, c in pairs if c is not None], names)
 
     def control_clauses(self, name: str) -> Tables:
         """The forgetting clauses that controls are read from, for one reference."""
-        wanted = [loss for loss in ("recovered", "above_twins") if loss in self.settings.primary] or ["recovered"]
+        wanted = [loss for loss in ("recovered", "above_twins") if loss in self.settings.primary] or [
+            "recovered"
+        ]
         promises = [Promise(loss, "forget", *cell) for loss in wanted for cell in self.cells]
         pairs = [(p, self._forget_clause(p, (name,), OPENED, demanded=False)) for p in promises]
         return self._tables([(p, c) for p, c in pairs if c is not None], (name,))
@@ -137,11 +161,15 @@ class Assembly:
     @property
     def utility_loss(self) -> str:
         """``utility_harm`` where the original's right answers are known, else ``utility_error``."""
-        return "utility_harm" if self.header.get("known") or "original" in self.references else "utility_error"
+        return (
+            "utility_harm" if self.header.get("known") or "original" in self.references else "utility_error"
+        )
 
     # -- clauses -----------------------------------------------------------------------------------------------
 
-    def _forget_clause(self, promise: Promise, names: tuple[str, ...], splits: tuple[str, ...], *, demanded: bool) -> Clause | None:
+    def _forget_clause(
+        self, promise: Promise, names: tuple[str, ...], splits: tuple[str, ...], *, demanded: bool
+    ) -> Clause | None:
         subjects = self.opened("forget", splits)
         values = FORGET_LOSSES[promise.loss](self._cell((promise.attack, promise.dose), subjects))
         states = [self.state(name, promise)[0] for name in names]
@@ -170,7 +198,13 @@ class Assembly:
         return self._clause(promise, values, names, states, int(counted.sum()), population)
 
     def _clause(
-        self, promise: Promise, values: np.ndarray, names: tuple[str, ...], states: list[str], units: int, population: int
+        self,
+        promise: Promise,
+        values: np.ndarray,
+        names: tuple[str, ...],
+        states: list[str],
+        units: int,
+        population: int,
     ) -> Clause:
         rows = [self.cube.configurations.index(name) for name in names]
         measured = np.array([state == "measured" for state in states], dtype=bool)
@@ -188,10 +222,18 @@ class Assembly:
 
     def _cell(self, cell: CubeCell, subjects: list[str]) -> Cell:
         half = self._units.loc[subjects, "half"].to_numpy(np.int64) if subjects else np.zeros(0, np.int64)
-        twins = self._units[(self._units["side"] == "twin") & (self._units["split"].isin(("threshold", "calibrate")))].index
+        twins = self._units[
+            (self._units["side"] == "twin") & (self._units["split"].isin(("threshold", "calibrate")))
+        ].index
         rows = {role: self.cube.configurations.index(name) for role, name in self.references.items()}
         return Cell(
-            self.cube, self.cube.cells.index(cell), self.cube.rows_of(subjects), half, self.cube.rows_of(list(twins)), rows, self.settings
+            self.cube,
+            self.cube.cells.index(cell),
+            self.cube.rows_of(subjects),
+            half,
+            self.cube.rows_of(list(twins)),
+            rows,
+            self.settings,
         )
 
     def _right_answers(self, at: int) -> np.ndarray:

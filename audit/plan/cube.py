@@ -27,6 +27,7 @@ class Cube:
     subjects: (U,) all units; probes are numbered within each subject.
     exists: (U, P) bool, the subject has a p-th probe.
     secret: (U, P) bool, that probe is a secret.
+
     """
 
     configurations: tuple[str, ...]
@@ -67,7 +68,17 @@ class Cube:
             for name in names:
                 if subject in unit_of:
                     known[unit_of[subject], place[subject, name]] = True
-        return cls(configurations, cells, subjects, exists, secret, not_asked, known, codes, rows["metric"].to_numpy(object))
+        return cls(
+            configurations,
+            cells,
+            subjects,
+            exists,
+            secret,
+            not_asked,
+            known,
+            codes,
+            rows["metric"].to_numpy(object),
+        )
 
     def values(self, metric: str, fold: int | None = None) -> np.ndarray:
         """Return (C, A, U, P) values of one metric.
@@ -103,15 +114,24 @@ def _cells(header: dict[str, Any]) -> tuple[Cell, ...]:
 def _codes(column: Any, names: tuple[str, ...]) -> np.ndarray:
     place = {name: i for i, name in enumerate(names)}
     uniques, inverse = np.unique(column.to_numpy(object).astype(str), return_inverse=True)
-    return np.array([place[name] for name in uniques], dtype=np.int64)[inverse] if len(uniques) else np.zeros(0, np.int64)
+    return (
+        np.array([place[name] for name in uniques], dtype=np.int64)[inverse]
+        if len(uniques)
+        else np.zeros(0, np.int64)
+    )
 
 
 def _pair_codes(rows: Any, cells: tuple[Cell, ...]) -> np.ndarray:
     place = {cell: i for i, cell in enumerate(cells)}
     pairs = rows[["attack", "dose"]].drop_duplicates()
-    table = {(a, float(d)): place.get((a, float(d)), -1) for a, d in zip(pairs["attack"], pairs["dose"], strict=True)}
+    table = {
+        (a, float(d)): place.get((a, float(d)), -1)
+        for a, d in zip(pairs["attack"], pairs["dose"], strict=True)
+    }
     attacks, doses = rows["attack"].to_numpy(object), rows["dose"].to_numpy(np.float64)
-    return np.fromiter((table[a, d] for a, d in zip(attacks, doses, strict=True)), dtype=np.int64, count=len(rows))
+    return np.fromiter(
+        (table[a, d] for a, d in zip(attacks, doses, strict=True)), dtype=np.int64, count=len(rows)
+    )
 
 
 def _probe_places(probes: Any, subjects: tuple[str, ...]) -> dict[tuple[str, str], int]:

@@ -49,7 +49,9 @@ RELEASES = ("int4", "full")
 def write_demo_plan(folder: Path, *, subject: str, release: str, seed: int) -> Path:
     """Write ``audit.yaml`` into ``folder`` and return its path; a different plan already there is refused."""
     if subject not in CANDIDATES:
-        raise AuditError("E115", f"no demo subject is called {subject!r}", f"known: {', '.join(sorted(CANDIDATES))}")
+        raise AuditError(
+            "E115", f"no demo subject is called {subject!r}", f"known: {', '.join(sorted(CANDIDATES))}"
+        )
     if release not in RELEASES:
         raise AuditError("E115", f"no release is called {release!r}", f"known: {', '.join(RELEASES)}")
     laboratory = Laboratory(subject=subject, release="full" if subject == "smollm2" else release)  # type: ignore[arg-type]

@@ -89,7 +89,11 @@ def assess(plan: Plan) -> Assessment:
         candidates=len(plan.candidates),
         attacks=len(attacks),
         clauses=clauses,
-        units={f"{side} {split}": n for side in ("forget", "retain", "twin") for split, n in sizes.side(side).items()},
+        units={
+            f"{side} {split}": n
+            for side in ("forget", "retain", "twin")
+            for split, n in sizes.side(side).items()
+        },
         population=int(design.population or 0),
         smallest_certifiable_share=power.smallest_certifiable_risk(design),
         failures_allowed=power.allowed_failures(design),
@@ -97,7 +101,8 @@ def assess(plan: Plan) -> Assessment:
         good_is_certified=power.certification_probability(design, GOOD_RISK),
         base_rate=_base_rate(plan, corpus, sizes, clauses - 1),
         parameters=parameters,
-        seconds=_flops(plan, corpus, recipes, attacks, parameters, tokens) / (EFFICIENCY * _flops_per_second()),
+        seconds=_flops(plan, corpus, recipes, attacks, parameters, tokens)
+        / (EFFICIENCY * _flops_per_second()),
         memory_bytes=parameters * 4 * 6,  # weights, gradients, two moments, a reference and an attacked copy
         warnings=warnings,
     )
@@ -114,7 +119,13 @@ def _refuse(plan: Plan, corpus: Corpus, sizes: ResolvedSizes, design: SampleDesi
     power.refuse_hopeless(design, "forget")
     retain = sizes.retain["calibrate"]
     utility = SampleDesign(
-        retain, retain + sizes.retain["sealed"], plan.budget.utility, plan.delta, len(plan.candidates), design.clauses, graded=True
+        retain,
+        retain + sizes.retain["sealed"],
+        plan.budget.utility,
+        plan.delta,
+        len(plan.candidates),
+        design.clauses,
+        graded=True,
     )
     power.refuse_hopeless(utility, "utility")
     if "above_twins" in plan.loss.primary:
@@ -134,8 +145,14 @@ def _demand_primary(plan: Plan, corpus: Corpus) -> None:
         if name not in has:
             raise AuditError("E110", f"no primary loss is called {name!r}", f"known: {', '.join(has)}")
         if not has[name]:
-            need = {"recovered": "probes with secret: true", "above_twins": "twins", "residual_knowledge": "a retrained model"}[name]
-            raise AuditError("E405", f"the primary loss {name!r} needs {need}", "add them, or choose another primary loss")
+            need = {
+                "recovered": "probes with secret: true",
+                "above_twins": "twins",
+                "residual_knowledge": "a retrained model",
+            }[name]
+            raise AuditError(
+                "E405", f"the primary loss {name!r} needs {need}", "add them, or choose another primary loss"
+            )
 
 
 def _warnings(plan: Plan, corpus: Corpus, sizes: ResolvedSizes) -> Iterator[str]:

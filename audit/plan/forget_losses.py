@@ -68,7 +68,9 @@ def above_twins(cell: Cell) -> np.ndarray | None:
 def over_forgotten(cell: Cell) -> np.ndarray | None:
     """(C, n) 1 where it lies below nearly all twins."""
     beta = cell.settings.beta
-    return _against_twins(cell, lambda scores, twins, asked: losses.over_forgotten(scores, twins, beta, asked))
+    return _against_twins(
+        cell, lambda scores, twins, asked: losses.over_forgotten(scores, twins, beta, asked)
+    )
 
 
 def residual_knowledge(cell: Cell) -> np.ndarray | None:
@@ -91,11 +93,14 @@ def froc(cell: Cell) -> np.ndarray | None:
     if np.isnan(nll).all() or np.isnan(accuracy).all():
         return None
     at = cell.references["retrained"]
-    return np.stack([losses.froc(n, a, nll[at], accuracy[at], cell.asked) for n, a in zip(nll, accuracy, strict=True)])
+    return np.stack(
+        [losses.froc(n, a, nll[at], accuracy[at], cell.asked) for n, a in zip(nll, accuracy, strict=True)]
+    )
 
 
 FORGET_LOSSES: dict[str, Callable[[Cell], np.ndarray | None]] = {
-    function.__name__: function for function in (recovered, answered, above_twins, over_forgotten, residual_knowledge, froc)
+    function.__name__: function
+    for function in (recovered, answered, above_twins, over_forgotten, residual_knowledge, froc)
 }
 
 
@@ -103,7 +108,9 @@ def _above(scores: np.ndarray, twins: np.ndarray, asked: np.ndarray, beta: float
     return losses.above_twins(scores, losses.twin_threshold(twins, beta), asked)
 
 
-def _against_twins(cell: Cell, judge: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray | None:
+def _against_twins(
+    cell: Cell, judge: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+) -> np.ndarray | None:
     if not losses.enough_twins(len(cell.twins), cell.settings.beta):
         return None  # no unit could ever fail; as a primary loss the plan has refused it
     scores = -cell.values("nll")

@@ -18,10 +18,10 @@ from audit.core.digest import digest_json
 from audit.core.errors import AuditError
 from audit.core.registry import canonical
 from audit.data.records import Corpus
-from audit.plan.corpus import corpus_of, side_digest
 from audit.methods.compose import parse_recipe
 from audit.metrics.base import METRICS
 from audit.models.load import folder_digest
+from audit.plan.corpus import corpus_of, side_digest
 from audit.plan.schema import Given, Plan, parse_plan
 
 SCHEMA_VERSION = 1
@@ -75,7 +75,17 @@ def make_lock(plan: Plan, project: Path, corpus: Corpus | None = None) -> Lock:
     return Lock(content, plan, datetime.now(UTC).isoformat(timespec="seconds"), project.resolve())
 
 
-_DECIDING_FIELDS = ("laboratory", "loss", "budget", "confidence", "family", "sizes", "prompt", "seed", "title")
+_DECIDING_FIELDS = (
+    "laboratory",
+    "loss",
+    "budget",
+    "confidence",
+    "family",
+    "sizes",
+    "prompt",
+    "seed",
+    "title",
+)
 
 
 def write_lock(run: Path, lock: Lock) -> None:
@@ -106,35 +116,51 @@ def read_lock(run: Path) -> Lock:
     """Read RUN/lock.json; E502 when its content does not match its digest."""
     target = run / "lock.json"
     if not target.is_file():
-        raise AuditError("E105", f"{run.name!r} is not a run directory: it holds no lock.json", "run `unlearn-audit lock` first")
+        raise AuditError(
+            "E105",
+            f"{run.name!r} is not a run directory: it holds no lock.json",
+            "run `unlearn-audit lock` first",
+        )
     try:
         record = json.loads(target.read_text(encoding="utf-8"))
         project = (run / record["project"]).resolve()
         lock = Lock(record["content"], parse_plan(record["plan"], base=run), record["locked_at"], project)
     except (ValueError, KeyError):
-        raise AuditError("E502", f"{target.name} is damaged", "restore it, or lock again in a new directory") from None
+        raise AuditError(
+            "E502", f"{target.name} is damaged", "restore it, or lock again in a new directory"
+        ) from None
     if lock.digest != record["lock_digest"]:
-        raise AuditError("E502", "lock.json was edited after it was locked", "restore it, or lock again in a new directory")
+        raise AuditError(
+            "E502", "lock.json was edited after it was locked", "restore it, or lock again in a new directory"
+        )
     return lock
 
 
 def _candidates(plan: Plan) -> list[str]:
     names = [
-        f"given({folder_digest(item.given, base_digest=_base_digest(plan))})" if isinstance(item, Given) else str(parse_recipe(item))
+        f"given({folder_digest(item.given, base_digest=_base_digest(plan))})"
+        if isinstance(item, Given)
+        else str(parse_recipe(item))
         for item in plan.candidates
     ]
     repeated = len(names) - len(set(names))
     if repeated:
-        raise AuditError("E113", f"{repeated} of {len(names)} candidates stand in the plan twice", "remove the doubles")
+        raise AuditError(
+            "E113", f"{repeated} of {len(names)} candidates stand in the plan twice", "remove the doubles"
+        )
     return names
 
 
 def _attacks(plan: Plan) -> list[str]:
     names = [canonical(ATTACKS.build(text)) for text in plan.attacks]
     if len(set(names)) < len(names):
-        raise AuditError("E113", f"{len(names) - len(set(names))} attacks stand in the plan twice", "remove the doubles")
+        raise AuditError(
+            "E113", f"{len(names) - len(set(names))} attacks stand in the plan twice", "remove the doubles"
+        )
     if "none" not in names:
-        raise AuditError("E114", "the attacks do not hold `none`", "add none: the unattacked model is what ships")
+        raise AuditError(
+            "E114", "the attacks do not hold `none`", "add none: the unattacked model is what ships"
+        )
     return names
 
 

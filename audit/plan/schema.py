@@ -146,7 +146,9 @@ class Plan(_Record):
 def load_plan(path: Path) -> Plan:
     """Read a plan; paths inside are relative to its folder. Raises E100 to E104."""
     if not path.is_file():
-        raise AuditError("E100", f"there is no plan file {path.name!r}", "write one with `unlearn-audit init`")
+        raise AuditError(
+            "E100", f"there is no plan file {path.name!r}", "write one with `unlearn-audit init`"
+        )
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -170,7 +172,9 @@ def parse_plan(data: dict[str, Any], *, base: Path) -> Plan:
             "E104", "a plan needs either `laboratory` or both `model` and `data`", "see `unlearn-audit init`"
         )
     if plan.laboratory is not None and (plan.model or plan.data or plan.original or plan.retrained):
-        raise AuditError("E104", "`laboratory` brings its own models and data", "drop model, original, retrained and data")
+        raise AuditError(
+            "E104", "`laboratory` brings its own models and data", "drop model, original, retrained and data"
+        )
     return plan
 
 
@@ -189,7 +193,9 @@ def _first_problem(error: pydantic.ValidationError) -> AuditError:
 def _field_names(model: type[BaseModel]) -> list[str]:
     names = list(model.model_fields)
     for field in model.model_fields.values():
-        inner = [a for a in (field.annotation, *getattr(field.annotation, "__args__", ())) if isinstance(a, type)]
+        inner = [
+            a for a in (field.annotation, *getattr(field.annotation, "__args__", ())) if isinstance(a, type)
+        ]
         names += [n for a in inner if issubclass(a, BaseModel) for n in _field_names(a)]
     return names
 
@@ -199,7 +205,9 @@ def _with_absolute_paths(plan: Plan, base: Path) -> Plan:
         if isinstance(value, Path):
             return (base / value.expanduser()).resolve()
         if isinstance(value, _Record):
-            return value.model_copy(update={name: absolute(getattr(value, name)) for name in type(value).model_fields})
+            return value.model_copy(
+                update={name: absolute(getattr(value, name)) for name in type(value).model_fields}
+            )
         if isinstance(value, tuple):
             return tuple(map(absolute, value))
         return value

@@ -46,7 +46,10 @@ class ResolvedSizes:
             "twin": plan.sizes.twins.model_dump(),
         }
         chosen = {
-            side: {split: default if given[side][split] is None else given[side][split] for split, default in splits.items()}
+            side: {
+                split: default if given[side][split] is None else given[side][split]
+                for split, default in splits.items()
+            }
             for side, splits in defaults.items()
         }
         return cls(chosen["forget"], chosen["retain"], chosen["twin"])
@@ -54,11 +57,15 @@ class ResolvedSizes:
     @classmethod
     def for_counts(cls, plan: Plan, *, forget: int, retain: int, twins: int) -> ResolvedSizes:
         """Resolve against what the user's files hold; E108 when the plan asks for more."""
-        resolved = cls.of(plan, {"forget": _fifths(forget), "retain": _fifths(retain), "twin": _sixths(twins)})
+        resolved = cls.of(
+            plan, {"forget": _fifths(forget), "retain": _fifths(retain), "twin": _sixths(twins)}
+        )
         for side, held in (("forget", forget), ("retain", retain), ("twin", twins)):
             if resolved.total(side) > held:
                 raise AuditError(
-                    "E108", f"the plan deals {resolved.total(side)} {side} subjects, the data holds {held}", "lower `sizes`"
+                    "E108",
+                    f"the plan deals {resolved.total(side)} {side} subjects, the data holds {held}",
+                    "lower `sizes`",
                 )
         return resolved
 

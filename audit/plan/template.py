@@ -6,7 +6,11 @@ from pydantic import BaseModel
 
 from audit.plan.schema import DEFAULT_ATTACKS, Budget, Data, Laboratory, Loss, Plan
 
-_EXAMPLE_CANDIDATES = ("npo(lr=1e-5, steps=120)", "simnpo(lr=1e-5, steps=120)", "graddiff(lr=1e-5, steps=60) @lora(16)")
+_EXAMPLE_CANDIDATES = (
+    "npo(lr=1e-5, steps=120)",
+    "simnpo(lr=1e-5, steps=120)",
+    "graddiff(lr=1e-5, steps=60) @lora(16)",
+)
 
 
 def template() -> str:
@@ -22,14 +26,26 @@ def template() -> str:
         "# " + _line("original", "./original", plan["original"].description),
         "# " + _line("retrained", "./retrained", plan["retrained"].description),
         "data:",
-        *_block(Data, {"forget": "forget.jsonl", "retain": "retain.jsonl", "twins": "twins.jsonl"}, optional=("twins",)),
+        *_block(
+            Data,
+            {"forget": "forget.jsonl", "retain": "retain.jsonl", "twins": "twins.jsonl"},
+            optional=("twins",),
+        ),
         f"candidates:  # {plan['candidates'].description}",
         *[f"  - {text}" for text in _EXAMPLE_CANDIDATES],
         "#  - given: ./already-unlearned",
         f"attacks:  # {plan['attacks'].description}",
         *[f"  - {text}" for text in DEFAULT_ATTACKS],
         "loss:",
-        *_block(Loss, {"primary": "[recovered]", "vetoes": "[over_forgotten, leaked_not_auditable]", "beta": 0.01, "tau": 0.7}),
+        *_block(
+            Loss,
+            {
+                "primary": "[recovered]",
+                "vetoes": "[over_forgotten, leaked_not_auditable]",
+                "beta": 0.01,
+                "tau": 0.7,
+            },
+        ),
         "budget:",
         *_block(Budget, {"forget": 0.1, "utility": 0.1}),
         _line("confidence", 0.95, plan["confidence"].description),
@@ -45,7 +61,9 @@ def template() -> str:
     return "\n".join(lines) + "\n"
 
 
-def laboratory_plan(laboratory: Laboratory, candidates: tuple[str, ...], attacks: tuple[str, ...], seed: int, title: str) -> str:
+def laboratory_plan(
+    laboratory: Laboratory, candidates: tuple[str, ...], attacks: tuple[str, ...], seed: int, title: str
+) -> str:
     """Return the plan of a laboratory audit as YAML; what ``demo`` writes beside its run."""
     lines = [
         "# The built-in laboratory: fictitious persons, a model that learns them, a model that never did.",
@@ -75,5 +93,3 @@ def _block(model: type[BaseModel], values: dict[str, object], optional: tuple[st
         line = "  " + _line(name, value, model.model_fields[name].description)
         lines.append(("#" + line[1:]) if name in optional else line)
     return lines
-
-

@@ -90,6 +90,19 @@ def bound_misses(bound: Bound, cell: Cell, replications: int, seed: int = 0) -> 
     return Misses(upper, lower, replications)
 
 
+def false_rejections(bound: Bound, cell: Cell, replications: int, seed: int = 0) -> int:
+    """Return how often the test rejects at ``cell.delta`` with the true risk just above the budget.
+
+    The same event as a missing upper bound, at a fraction of the cost.
+    """
+    random = generator(seed, "test", bound.name, cell.label)
+    listed = _list(cell, random)
+    budget = (cell.risk if listed is None else float(listed.mean())) - 1e-7
+    return sum(
+        bound.p_value(_sample(cell, listed, random), budget) <= cell.delta for _ in range(replications)
+    )
+
+
 def false_listings(
     decide: Callable[[LossTable], np.ndarray],
     draw: Callable[[np.random.Generator], LossTable],

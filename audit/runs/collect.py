@@ -9,7 +9,14 @@ from typing import Any
 
 from audit.attacks.base import ATTACKS
 from audit.core.lazy import lazy
-from audit.measurements.table import KEY_COLUMNS, PROBE_COLUMNS, ROW_COLUMNS, SCHEMA_VERSION, UNIT_COLUMNS, Measurements
+from audit.measurements.table import (
+    KEY_COLUMNS,
+    PROBE_COLUMNS,
+    ROW_COLUMNS,
+    SCHEMA_VERSION,
+    UNIT_COLUMNS,
+    Measurements,
+)
 from audit.metrics.base import METRICS
 from audit.runs.job import Job, Jobs
 from audit.runs.split import Unit
@@ -30,7 +37,12 @@ class Configured:
 
 
 def collect(
-    world: World, configured: list[Configured], units: list[Unit], jobs: Jobs, *, known: Mapping[str, Sequence[str]]
+    world: World,
+    configured: list[Configured],
+    units: list[Unit],
+    jobs: Jobs,
+    *,
+    known: Mapping[str, Sequence[str]],
 ) -> Measurements:
     """Join the rows of all measuring jobs, and say of every planned cell what became of it.
 
@@ -45,11 +57,19 @@ def collect(
             if result and result["state"] == "measured":
                 frames.append(labelled(jobs.path(job.key) / "rows.parquet", item, job, world))
                 unasked += not_asked(job, jobs)
-                diagnostics += [[item.configuration, job.spec["attack"], k, v] for k, v in sorted(result["diagnostics"].items())]
+                diagnostics += [
+                    [item.configuration, job.spec["attack"], k, v]
+                    for k, v in sorted(result["diagnostics"].items())
+                ]
     rows = pd.concat(frames, ignore_index=True).drop_duplicates(list(KEY_COLUMNS), ignore_index=True)
-    header = _header(world, configured, coverage) | {"diagnostics": diagnostics, "not_asked": sorted(set(unasked))}
+    header = _header(world, configured, coverage) | {
+        "diagnostics": diagnostics,
+        "not_asked": sorted(set(unasked)),
+    }
     header["known"] = {subject: list(probes) for subject, probes in known.items()}
-    return Measurements(rows.sort_values(list(KEY_COLUMNS), ignore_index=True), _units(world, units), _probes(world), header)
+    return Measurements(
+        rows.sort_values(list(KEY_COLUMNS), ignore_index=True), _units(world, units), _probes(world), header
+    )
 
 
 def labelled(path: Path, item: Configured, job: Job, world: World) -> Any:
@@ -62,7 +82,10 @@ def labelled(path: Path, item: Configured, job: Job, world: World) -> Any:
 
 def not_asked(job: Job, jobs: Jobs) -> list[tuple[str, float, str, str]]:
     """Return (attack, dose, subject, probe) of the probes that the attack could not ask (no second wording)."""
-    return [(job.spec["attack"], dose, subject, probe) for dose, subject, probe in jobs.result(job.key)["not_asked"]]
+    return [
+        (job.spec["attack"], dose, subject, probe)
+        for dose, subject, probe in jobs.result(job.key)["not_asked"]
+    ]
 
 
 def _cells(item: Configured, job: Job, result: dict | None, failure: dict | None) -> list[dict[str, Any]]:
@@ -78,7 +101,9 @@ def _cells(item: Configured, job: Job, result: dict | None, failure: dict | None
     return cells
 
 
-def _state(dose: float, side: str, attack: Any, measured: set, result: dict | None, failure: dict | None) -> tuple[str, str]:
+def _state(
+    dose: float, side: str, attack: Any, measured: set, result: dict | None, failure: dict | None
+) -> tuple[str, str]:
     if (dose, side) in measured:
         return "measured", ""
     if result and result["state"] == "not_applicable":
@@ -108,7 +133,12 @@ def _header(world: World, configured: list[Configured], coverage: list[dict[str,
             for side, name in corpus.lists
         },
         "metrics": [
-            {"name": n, "version": METRICS[n].version, "direction": METRICS[n].direction, "range": list(METRICS[n].range)}
+            {
+                "name": n,
+                "version": METRICS[n].version,
+                "direction": METRICS[n].direction,
+                "range": list(METRICS[n].range),
+            }
             for n in METRICS
         ],
         "attacks": [_attack_record(text) for text in lock.attacks],
@@ -129,7 +159,13 @@ def _header(world: World, configured: list[Configured], coverage: list[dict[str,
 
 def _attack_record(text: str) -> dict[str, Any]:
     attack = ATTACKS.build(text)
-    return {"attack": text, "tier": attack.tier, "doses": list(attack.doses), "dose_unit": attack.dose_unit, "version": attack.version}
+    return {
+        "attack": text,
+        "tier": attack.tier,
+        "doses": list(attack.doses),
+        "dose_unit": attack.dose_unit,
+        "version": attack.version,
+    }
 
 
 def _units(world: World, units: list[Unit]) -> Any:
@@ -148,5 +184,7 @@ def _probes(world: World) -> Any:
         for s in world.corpus.side(side)  # type: ignore[arg-type]
         for p in s.probes
     ]
-    frame = pd.DataFrame(rows, columns=list(PROBE_COLUMNS)).sort_values(["subject", "probe"], ignore_index=True)
+    frame = pd.DataFrame(rows, columns=list(PROBE_COLUMNS)).sort_values(
+        ["subject", "probe"], ignore_index=True
+    )
     return frame.astype({"entropy_bits": "float64", "answer_tokens": "float64"})

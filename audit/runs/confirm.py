@@ -19,7 +19,12 @@ pd = lazy("pandas")
 
 
 def open_seal(
-    run: Path, checkpoint: str, *, device: str = "auto", workers: int | None = None, progress: Progress = NullProgress()
+    run: Path,
+    checkpoint: str,
+    *,
+    device: str = "auto",
+    workers: int | None = None,
+    progress: Progress = NullProgress(),
 ) -> None:
     """Measure the sealed units for ``checkpoint`` and add them to RUN/measurements; resumable, but once only.
 
@@ -39,7 +44,9 @@ def _sealed(measurements: Measurements) -> dict[str, list[str]]:
     chosen = units[(units["split"] == "sealed") & units["auditable"]]
     sealed = {side: sorted(chosen[chosen["side"] == side]["subject"]) for side in ("forget", "retain")}
     if not sealed["forget"]:
-        raise AuditError("E508", "no forget subject of this run is sealed", "plan `sizes.forget.sealed` in the next audit")
+        raise AuditError(
+            "E508", "no forget subject of this run is sealed", "plan `sizes.forget.sealed` in the next audit"
+        )
     twins = units[(units["side"] == "twin") & (units["split"] == "threshold")]
     return sealed | {"twin": sorted(twins["subject"])}
 
@@ -67,13 +74,19 @@ def _break_seal(coordinator: Coordinator, checkpoint: str, sealed: dict[str, lis
         )
 
 
-def _configured(coordinator: Coordinator, measurements: Measurements, checkpoint: str, sealed: dict[str, list[str]]) -> Configured:
+def _configured(
+    coordinator: Coordinator, measurements: Measurements, checkpoint: str, sealed: dict[str, list[str]]
+) -> Configured:
     records = measurements.header["configurations"]
-    name = next(r["configuration"] for r in records if r["checkpoint"] == checkpoint and r["role"] == "candidate")
+    name = next(
+        r["configuration"] for r in records if r["checkpoint"] == checkpoint and r["role"] == "candidate"
+    )
     original = next(r["checkpoint"] for r in records if r["role"] == "original")
     numeric = numerics(coordinator.device)
     world = coordinator.world
-    jobs = tuple(measure_job(world, name, checkpoint, original, a, sealed, numeric) for a in world.lock.attacks)
+    jobs = tuple(
+        measure_job(world, name, checkpoint, original, a, sealed, numeric) for a in world.lock.attacks
+    )
     return Configured(name, "candidate", checkpoint, jobs)
 
 
@@ -82,12 +95,20 @@ def _joined(coordinator: Coordinator, measurements: Measurements, item: Configur
     failures = [jobs.failure(job.key) for job in item.measures if jobs.failure(job.key)]
     if failures:
         first = failures[0]
-        raise AuditError(first["code"], f"the sealed subjects could not be measured: {first['cause']}", first["remedy"])  # type: ignore[index]
+        raise AuditError(
+            first["code"], f"the sealed subjects could not be measured: {first['cause']}", first["remedy"]
+        )  # type: ignore[index]
     done = [job for job in item.measures if jobs.result(job.key)["state"] == "measured"]
     fresh = [labelled(jobs.path(job.key) / "rows.parquet", item, job, coordinator.world) for job in done]
-    rows = pd.concat([measurements.rows, *fresh], ignore_index=True).drop_duplicates(list(KEY_COLUMNS), ignore_index=True)
+    rows = pd.concat([measurements.rows, *fresh], ignore_index=True).drop_duplicates(
+        list(KEY_COLUMNS), ignore_index=True
+    )
     header = measurements.header | {
-        "confirmed": {"configuration": item.configuration, "checkpoint": item.checkpoint, "digest": digest_json([j.key for j in item.measures])},
+        "confirmed": {
+            "configuration": item.configuration,
+            "checkpoint": item.checkpoint,
+            "digest": digest_json([j.key for j in item.measures]),
+        },
         "not_asked": measurements.header["not_asked"] + [r for job in done for r in not_asked(job, jobs)],
     }
     header["not_asked"] = sorted(set(map(tuple, header["not_asked"])))

@@ -84,19 +84,24 @@ class Coordinator:
         trained = reference_jobs(self.world, numerics(self.device))
         self._stage("train references", list(trained.values()))
         digests = {role: self._checkpoint_of(job) for role, job in trained.items()}
-        self._second_wordings = self.jobs.result(trained["original"].key)["second_wordings"] if trained else [0, 0]
+        self._second_wordings = (
+            self.jobs.result(trained["original"].key)["second_wordings"] if trained else [0, 0]
+        )
         return named | digests
 
     def _eligibility(self, references: dict[str, str]) -> eligibility.Eligibility:
         """Score the references on everybody and decide who can be audited."""
         everybody = {side: [s.subject for s in self.world.corpus.side(side)] for side in SIDES}
         found = {
-            role: self._measure_job(role, digest, references["original"], "none", everybody) for role, digest in references.items()
+            role: self._measure_job(role, digest, references["original"], "none", everybody)
+            for role, digest in references.items()
         }
         self._reference_scores = found
         self._stage("score references", list(found.values()))
         self._demand(found.values())
-        frames = {role: pd.read_parquet(self.jobs.path(job.key) / "rows.parquet") for role, job in found.items()}
+        frames = {
+            role: pd.read_parquet(self.jobs.path(job.key) / "rows.parquet") for role, job in found.items()
+        }
         accept_laboratory(self.world, frames, self._second_wordings)
         return eligibility.decide(self.world, frames["original"], frames.get("retrained"))
 
@@ -128,28 +133,48 @@ class Coordinator:
         for side in ("forget", "retain"):
             names = [u.subject for u in units if u.side == side and u.split == "calibrate"]
             self.ledger.record(
-                list_digest=lists[side], side=side, lock_digest=digest, split="calibrate", checkpoint="", family_digest=family, units=names
+                list_digest=lists[side],
+                side=side,
+                lock_digest=digest,
+                split="calibrate",
+                checkpoint="",
+                family_digest=family,
+                units=names,
             )
-        write_json(self.run / "split.json", {"family_digest": family, "units": [asdict(unit) for unit in units]})
+        write_json(
+            self.run / "split.json", {"family_digest": family, "units": [asdict(unit) for unit in units]}
+        )
         return units
 
-    def _measure(self, references: dict[str, str], candidates: list[Configured], units: list[split.Unit]) -> list[Configured]:
+    def _measure(
+        self, references: dict[str, str], candidates: list[Configured], units: list[split.Unit]
+    ) -> list[Configured]:
         opened = {
             "forget": [u.subject for u in units if u.side == "forget" and u.split == "calibrate"],
-            "retain": [u.subject for u in units if u.side == "retain" and u.split == "calibrate" and u.auditable],
+            "retain": [
+                u.subject for u in units if u.side == "retain" and u.split == "calibrate" and u.auditable
+            ],
             "twin": [u.subject for u in units if u.side == "twin" and u.split == "threshold"],
         }
         configured = [
-            Configured(role, role, digest, tuple(self._attack_jobs(role, digest, references["original"], opened)))
+            Configured(
+                role, role, digest, tuple(self._attack_jobs(role, digest, references["original"], opened))
+            )
             for role, digest in references.items()
         ]
         for item in candidates:
-            measures = tuple(self._attack_jobs(item.configuration, item.checkpoint, references["original"], opened))
-            configured.append(Configured(item.configuration, "candidate", item.checkpoint, measures, item.failure))
+            measures = tuple(
+                self._attack_jobs(item.configuration, item.checkpoint, references["original"], opened)
+            )
+            configured.append(
+                Configured(item.configuration, "candidate", item.checkpoint, measures, item.failure)
+            )
         self._stage("attack and score", [job for c in configured if not c.failure for job in c.measures])
         return configured
 
-    def _attack_jobs(self, name: str, digest: str, original: str, opened: dict[str, list[str]]) -> Iterator[Job]:
+    def _attack_jobs(
+        self, name: str, digest: str, original: str, opened: dict[str, list[str]]
+    ) -> Iterator[Job]:
         for attack in self.world.lock.attacks:
             if attack == "none" and name in self._reference_scores:
                 yield self._reference_scores[name]
@@ -163,7 +188,9 @@ class Coordinator:
         built = parse_recipe(recipe)
         return Job(spec, built.short, cost=built.method.cost * built.budget.steps)
 
-    def _measure_job(self, name: str, digest: str, original: str, attack: str, units: dict[str, list[str]]) -> Job:
+    def _measure_job(
+        self, name: str, digest: str, original: str, attack: str, units: dict[str, list[str]]
+    ) -> Job:
         return measure_job(self.world, name, digest, original, attack, units, numerics(self.device))
 
     def _common(self) -> dict[str, Any]:
@@ -172,7 +199,9 @@ class Coordinator:
     def _checkpoint_of(self, job: Job) -> str:
         self._demand([job])
         digest = self.jobs.result(job.key)["checkpoint"]
-        self.world.store_checkpoint(digest, self.jobs.path(job.key) / "weights", base=job.spec.get("start", ""))
+        self.world.store_checkpoint(
+            digest, self.jobs.path(job.key) / "weights", base=job.spec.get("start", "")
+        )
         return digest
 
     def _demand(self, jobs: Any) -> None:
@@ -224,10 +253,14 @@ class Coordinator:
                 deaths[job.key] = deaths.get(job.key, 0) + 1
                 if deaths[job.key] >= MAX_DEATHS:
                     cause = f"its worker died {MAX_DEATHS} times (out of memory?)"
-                    self.jobs.fail(job, {"code": "E302", "cause": cause, "remedy": "give it more memory, run again"})
+                    self.jobs.fail(
+                        job, {"code": "E302", "cause": cause, "remedy": "give it more memory, run again"}
+                    )
 
     def _publish(self, jobs: list[Job], *, closed: bool, stage: str = "") -> None:
-        write_json(self.run / "queue.json", {"closed": closed, "stage": stage, "jobs": [asdict(job) for job in jobs]})
+        write_json(
+            self.run / "queue.json", {"closed": closed, "stage": stage, "jobs": [asdict(job) for job in jobs]}
+        )
 
 
 def numerics(device: str) -> dict[str, str]:
@@ -240,11 +273,22 @@ def numerics(device: str) -> dict[str, str]:
 
 def common_spec(world: World, numeric: dict[str, str]) -> dict[str, Any]:
     """Return the part of a spec that all jobs of a run share."""
-    return {"lists": world.lock.content["lists"], "prompt": world.lock.plan.prompt or "default", "seed": world.lock.digest, **numeric}
+    return {
+        "lists": world.lock.content["lists"],
+        "prompt": world.lock.plan.prompt or "default",
+        "seed": world.lock.digest,
+        **numeric,
+    }
 
 
 def measure_job(
-    world: World, name: str, digest: str, original: str, attack: str, units: dict[str, list[str]], numeric: dict[str, str]
+    world: World,
+    name: str,
+    digest: str,
+    original: str,
+    attack: str,
+    units: dict[str, list[str]],
+    numeric: dict[str, str],
 ) -> Job:
     """Return the job that scores one checkpoint under one attack on the given units."""
     built = ATTACKS.build(attack)

@@ -52,7 +52,11 @@ def _is_known(subject: Subject, original: dict, reference: dict | None) -> bool:
     if secrets:
         return any(_yields(p, original) and not (reference and _yields(p, reference)) for p in secrets)
     strength = [original[(subject.subject, p.probe, "extraction_strength")] for p in subject.probes]
-    base = [reference[(subject.subject, p.probe, "extraction_strength")] for p in subject.probes] if reference else [0.0]
+    base = (
+        [reference[(subject.subject, p.probe, "extraction_strength")] for p in subject.probes]
+        if reference
+        else [0.0]
+    )
     return sum(strength) / len(strength) - sum(base) / len(base) >= KNOWN_MARGIN
 
 

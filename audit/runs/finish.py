@@ -34,20 +34,9 @@ def outputs(run: Path) -> list[Path]:
     return sorted(p for p in run.rglob("*") if p.is_file() and "weights" not in p.relative_to(run).parts)
 
 
-def forgotten(run: Path) -> tuple[list[str], list[str]]:
-    """Return (texts, names): what no output may hold, of the forget list.
-
-    Texts are questions with their answers, and the secrets by themselves; names are the subjects' own names in
-    the data, as far as they can be told from ordinary words.
-    """
-    corpus = World(run).raw_corpus
-    texts = [text for subject in corpus.forget for text in _texts(subject)]
-    return texts, [s.subject for s in corpus.forget if len(s.subject) >= 8]
-
-
-def _texts(subject: Subject) -> list[str]:
-    whole = [f"{p.question} {p.answer}" for p in subject.probes]
-    return whole + [p.answer for p in subject.probes if p.kind == "secret"]
+def forget_list(run: Path) -> tuple[Subject, ...]:
+    """Return the subjects whose texts no output may hold."""
+    return World(run).raw_corpus.forget
 
 
 def _kind(folder: Path) -> str:

@@ -41,7 +41,9 @@ def import_audits(
 ) -> list[Imported]:
     """Write one audit per base model and forget list under ``out``; the key lies in ``out``/.unlearn-audit."""
     if not folder.is_dir():
-        raise AuditError("E130", f"there is no folder {folder.name!r}", "name a folder above the evaluator's logs")
+        raise AuditError(
+            "E130", f"there is no folder {folder.name!r}", "name a folder above the evaluator's logs"
+        )
     importer = IMPORTERS[kind]()
     out.mkdir(parents=True, exist_ok=True)
     request = Request(key=pseudonym_key(out, None), seed=seed, roles=tuple(map(_role, roles)), sample=sample)
@@ -52,7 +54,9 @@ def import_audits(
 def _role(text: str) -> tuple[str, str]:
     role, equals, pattern = text.partition("=")
     if not equals or role not in ("original", "retrained", "candidate"):
-        raise AuditError("E118", f"{text!r} is not of the form original=GLOB", "roles: original, retrained, candidate")
+        raise AuditError(
+            "E118", f"{text!r} is not of the form original=GLOB", "roles: original, retrained, candidate"
+        )
     return role, pattern
 
 
@@ -66,7 +70,9 @@ def _with_budgets(measurements: Measurements) -> Measurements:
         "family": plan["family"].default,
         "title": f"imported logs: {measurements.header['import']['base']}, {measurements.header['import']['forget_list']}",
     }
-    return replace(measurements, header=measurements.header | {"lock": lock, "lock_digest": digest_json(lock)})
+    return replace(
+        measurements, header=measurements.header | {"lock": lock, "lock_digest": digest_json(lock)}
+    )
 
 
 def _slug(measurements: Measurements) -> str:
@@ -80,4 +86,6 @@ def _write(measurements: Measurements, folder: Path) -> Imported:
     header = measurements.header
     roles = tuple((log["role"], log["log"]) for log in header["import"]["logs"])
     units = measurements.units.groupby("side").size().to_dict()
-    return Imported(str(folder), str(header["import"]["forget_list"]), {k: int(v) for k, v in units.items()}, roles)
+    return Imported(
+        str(folder), str(header["import"]["forget_list"]), {k: int(v) for k, v in units.items()}, roles
+    )

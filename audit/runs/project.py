@@ -59,10 +59,14 @@ class Ledger:
         if not self.path.is_file():
             return []
         try:
-            records = [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines() if line]
+            records = [
+                json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines() if line
+            ]
             return [Opening(**{**record, "units": tuple(record["units"])}) for record in records]
         except (ValueError, TypeError, KeyError):
-            raise AuditError("E503", "the ledger of opened units is damaged", f"restore {STATE_FOLDER}/ledger.jsonl") from None
+            raise AuditError(
+                "E503", "the ledger of opened units is damaged", f"restore {STATE_FOLDER}/ledger.jsonl"
+            ) from None
 
     def opened_before(self, list_digest: str, lock_digest: str) -> set[str]:
         """Return units of a list that audits with another lock have opened."""

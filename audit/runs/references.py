@@ -36,7 +36,10 @@ def reference_jobs(world: World, numeric: Mapping[str, str]) -> dict[str, Job]:
         "person_seed": laboratory_seed(world.lock.plan),
         **numeric,
     }
-    return {role: Job({**base, "role": role}, f"train {role}", cost=2.0 if role == "original" else 1.0) for role in ROLES}
+    return {
+        role: Job({**base, "role": role}, f"train {role}", cost=2.0 if role == "original" else 1.0)
+        for role in ROLES
+    }
 
 
 def train(role: Role, world: World) -> LanguageModel:
@@ -45,7 +48,9 @@ def train(role: Role, world: World) -> LanguageModel:
     assert laboratory is not None
     if laboratory.subject == "smollm2":
         return _fine_tuned(role, world)
-    return train_reference(world.raw_corpus, role, _spec(world), both_wordings=_wordings(world), device=world.device)
+    return train_reference(
+        world.raw_corpus, role, _spec(world), both_wordings=_wordings(world), device=world.device
+    )
 
 
 def second_wordings(model: LanguageModel, world: World) -> list[int]:
@@ -66,7 +71,9 @@ def accept_laboratory(world: World, frames: Mapping[str, Any], wordings: list[in
     if laboratory is None or laboratory.subject == "smollm2":
         return
     secrets = {(p.subject, p.probe) for s in world.corpus.forget for p in s.probes if p.kind == "secret"}
-    known = [hit for (subject, _), hit in _hits(frames["original"]).items() if world.side_of[subject] != "twin"]
+    known = [
+        hit for (subject, _), hit in _hits(frames["original"]).items() if world.side_of[subject] != "twin"
+    ]
     accept(
         original=known,
         retrained_secrets=[hit for key, hit in _hits(frames["retrained"]).items() if key in secrets],
@@ -76,7 +83,9 @@ def accept_laboratory(world: World, frames: Mapping[str, Any], wordings: list[in
 
 def _hits(frame: Any) -> dict[tuple[str, str], bool]:
     chosen = frame[frame["metric"] == "forced_match"]
-    return {(s, p): v >= 1 for s, p, v in zip(chosen["subject"], chosen["probe"], chosen["value"], strict=True)}
+    return {
+        (s, p): v >= 1 for s, p, v in zip(chosen["subject"], chosen["probe"], chosen["value"], strict=True)
+    }
 
 
 def _spec(world: World) -> LaboratorySpec:

@@ -30,7 +30,9 @@ def tune_subjects(world: World, side: str) -> set[str]:
     return {u for u, (split, _) in _tune_deal(world, side).items() if split == "tune"}
 
 
-def draw(world: World, eligibility: Eligibility, checkpoints: list[str], opened: dict[str, set[str]]) -> list[Unit]:
+def draw(
+    world: World, eligibility: Eligibility, checkpoints: list[str], opened: dict[str, set[str]]
+) -> list[Unit]:
     """Deal every subject; ``opened`` holds, per side, units that another audit has already looked at."""
     blind_seed = world.seed("split", *sorted(checkpoints))
     forget = _deal_side(world, "forget", set(eligibility.auditable), opened["forget"], blind_seed)
@@ -47,12 +49,17 @@ def _deal_side(world: World, side: str, eligible: set[str], opened: set[str], se
     if len(free) < planned:
         code = "E506" if opened else "E411"
         cause = f"{len(free)} {side} subjects are left to open, the plan opens {planned} ({len(opened)} were opened before)"
-        raise AuditError(code, cause, "lower `sizes`, or audit with subjects that no earlier audit has opened")
+        raise AuditError(
+            code, cause, "lower `sizes`, or audit with subjects that no earlier audit has opened"
+        )
     dealt = deal(free, {"calibrate": planned, "sealed": len(free) - planned}, seed)
     rest = sorted(set(tune) - set(free))
     units = [Unit(u, side, split, order, True) for u, (split, order) in sorted(dealt.items())]
     # Not auditable ones are scored beside the others: a secret of theirs that comes out vetoes PASS.
-    units += [Unit(u, side, "tune" if u in seen else "calibrate", 10**6 + i, u in eligible) for i, u in enumerate(rest)]
+    units += [
+        Unit(u, side, "tune" if u in seen else "calibrate", 10**6 + i, u in eligible)
+        for i, u in enumerate(rest)
+    ]
     return units
 
 

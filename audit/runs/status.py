@@ -31,7 +31,9 @@ class Status:
 
     def lines(self) -> list[str]:
         """Return the status as text."""
-        out = [f"audit {self.audit_id}: {self.candidates} candidates, {self.state}, {self.jobs_done} jobs done in all"]
+        out = [
+            f"audit {self.audit_id}: {self.candidates} candidates, {self.state}, {self.jobs_done} jobs done in all"
+        ]
         if self.total:
             out.append(f"stage {self.stage!r}: {self.done} of {self.total} done")
         out += [f"  running  {label}" for label in self.running]
@@ -43,7 +45,11 @@ def look(run: Path) -> Status:
     """Return the status of a run directory."""
     lock, jobs = read_lock(run), Jobs(run)
     path = run / "queue.json"
-    queue = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"closed": True, "jobs": [], "stage": ""}
+    queue = (
+        json.loads(path.read_text(encoding="utf-8"))
+        if path.is_file()
+        else {"closed": True, "jobs": [], "stage": ""}
+    )
     listed = [Job(**record) for record in queue["jobs"]]
     failures = sorted((run / "failed").glob("*.json")) if (run / "failed").is_dir() else []
     reasons = [json.loads(p.read_text(encoding="utf-8")) for p in failures]
@@ -54,7 +60,9 @@ def look(run: Path) -> Status:
         stage=queue["stage"],
         total=len(listed),
         done=sum(jobs.is_done(job.key) for job in listed),
-        running=tuple(job.label for job in listed if (run / "leases" / job.key).exists() and not jobs.is_done(job.key)),
+        running=tuple(
+            job.label for job in listed if (run / "leases" / job.key).exists() and not jobs.is_done(job.key)
+        ),
         failed=tuple(f"{r['label']}: {r['code']} {r['cause']}" for r in reasons),
         jobs_done=sum(1 for _ in (run / "jobs").glob("*/DONE")) if (run / "jobs").is_dir() else 0,
     )

@@ -43,7 +43,11 @@ def _unlearn(spec: dict[str, Any], folder: Path, world: World) -> Result:
     recipe = parse_recipe(spec["recipe"])
     start = world.model(spec["start"])
     model = run_recipe(
-        recipe, start, world.examples("forget"), world.examples("retain"), seed=world.seed("unlearn", spec["recipe"])
+        recipe,
+        start,
+        world.examples("forget"),
+        world.examples("retain"),
+        seed=world.seed("unlearn", spec["recipe"]),
     )
     _refuse_divergence(model)
     return _store(model, folder)
@@ -52,7 +56,11 @@ def _unlearn(spec: dict[str, Any], folder: Path, world: World) -> Result:
 def _refuse_divergence(model: LanguageModel) -> None:
     bad = sum(int((~torch.isfinite(weight)).sum()) for weight in model.network.parameters())
     if bad:
-        raise AuditError("E310", f"training ended with {bad} weights that are not finite", "lower this recipe's learning rate")
+        raise AuditError(
+            "E310",
+            f"training ended with {bad} weights that are not finite",
+            "lower this recipe's learning rate",
+        )
 
 
 def _store(model: LanguageModel, folder: Path) -> Result:
@@ -111,11 +119,18 @@ def _score_all(
 
 def _not_asked(attack: Attack, probes: Sequence[Probe], asked: set[Question], world: World) -> list[Question]:
     """Forget and retain probes that the attack has no way of asking (no second wording, say)."""
-    planned = {(dose, p.subject, p.probe) for dose in attack.doses for p in probes if world.side_of[p.subject] != "twin"}
+    planned = {
+        (dose, p.subject, p.probe)
+        for dose in attack.doses
+        for p in probes
+        if world.side_of[p.subject] != "twin"
+    }
     return sorted(planned - asked)
 
 
-def _score(item: Attacked, probes: Sequence[Probe], *, generated_sides: Iterable[str], world: World) -> list[Scored]:
+def _score(
+    item: Attacked, probes: Sequence[Probe], *, generated_sides: Iterable[str], world: World
+) -> list[Scored]:
     """Score probes in one pass; those of ``generated_sides`` also by generation."""
     spoken = [p for p in probes if world.side_of[p.subject] in set(generated_sides)]
     silent = [p for p in probes if world.side_of[p.subject] not in set(generated_sides)]
@@ -125,7 +140,13 @@ def _score(item: Attacked, probes: Sequence[Probe], *, generated_sides: Iterable
 
 def _decoding(model: LanguageModel, probes: Sequence[Probe]) -> Decoding:
     """Greedy, long enough for the longest answer with a few tokens to spare: a collapsed model never stops."""
-    longest = max((len(encoded.ids) - encoded.answer_start for encoded in (model.encode(p.question, p.answer) for p in probes)), default=1)
+    longest = max(
+        (
+            len(encoded.ids) - encoded.answer_start
+            for encoded in (model.encode(p.question, p.answer) for p in probes)
+        ),
+        default=1,
+    )
     return Decoding(max_new_tokens=longest + 4)
 
 

@@ -59,7 +59,9 @@ def _try(job: Job, jobs: Jobs, leases: Leases, world: World) -> bool:
 
 def _without_text(error: Exception) -> dict[str, Any]:
     """Describe an unexpected exception by type and place; its message could quote data."""
-    places = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)[-4:]]
+    places = [
+        f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)[-4:]
+    ]
     cause = f"{type(error).__name__} at {' < '.join(reversed(places))}"
     return {"code": "E300", "cause": cause, "remedy": "run again; report it if it stays"}
 

@@ -48,7 +48,9 @@ class World:
         for side in SIDES:
             if side_digest(corpus.side(side)) != self.lock.content["lists"][side]:
                 raise AuditError(
-                    "E504", f"the {side} list is not the one that was locked", "restore the data, or lock a new audit"
+                    "E504",
+                    f"the {side} list is not the one that was locked",
+                    "restore the data, or lock a new audit",
                 )
         return corpus
 
@@ -76,7 +78,9 @@ class World:
     def examples(self, side: Side) -> list[Example]:
         """Return the first wordings of a side, for unlearning."""
         return [
-            Example(f"{p.subject}/{p.probe}/{p.form}", p.question, p.answer) for s in self.corpus.side(side) for p in s.probes
+            Example(f"{p.subject}/{p.probe}/{p.form}", p.question, p.answer)
+            for s in self.corpus.side(side)
+            for p in s.probes
         ]
 
     def probes(self, subjects: Iterable[str]) -> list[Probe]:
@@ -109,7 +113,9 @@ class World:
         """Return the folder of the weights with ``digest``; E505 when they are gone."""
         folder = self.run / self._record(digest)["folder"]
         if not folder.is_dir():
-            raise AuditError("E505", f"the weights {digest[:12]} are not there any more", "run with `keep: all`")
+            raise AuditError(
+                "E505", f"the weights {digest[:12]} are not there any more", "run with `keep: all`"
+            )
         return folder
 
     def model(self, digest: str) -> LanguageModel:
@@ -131,7 +137,9 @@ class World:
     def _record(self, digest: str) -> dict[str, str]:
         path = self.run / "checkpoints" / f"{digest}.json"
         if not path.is_file():
-            raise AuditError("E505", f"no weights with digest {digest[:12]} belong to this run", "check the digest")
+            raise AuditError(
+                "E505", f"no weights with digest {digest[:12]} belong to this run", "check the digest"
+            )
         return json.loads(path.read_text(encoding="utf-8"))
 
     def _keyed(self, subject: Subject) -> Subject:

@@ -70,7 +70,7 @@ def test_what_was_planted_is_found_in_every_kind_of_file(tmp_path, kind, text):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_clean_file_gives_nothing(tmp_path, kind):
-    path = write(tmp_path, kind, "4 of 90 subjects in Oslo; which passport number it was is not written here")
+    path = write(tmp_path, kind, "4 of 90 subjects in Oslo; which number it was is not written here")
     assert scan([path], forbidden([subject()])) == []
 
 

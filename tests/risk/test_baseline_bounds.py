@@ -43,7 +43,7 @@ def test_hoeffding_bentkus_inverts_the_smaller_of_its_two_tails(losses):
 
 
 def test_bentkus_counts_whole_failures():
-    """14 of 200 stay 14: e P(Bin(200, .1) <= 14) = .256, with 15 it would be .39; Hoeffding gives .336."""
+    """e P(Bin(200, .1) <= 14) = .253; with the 15 of a float ceiling it would be .389, and Hoeffding's .331."""
     sample = Sample(np.repeat([1.0, 0.0], [14, 186]))
     chernoff = exp(-200 * (0.07 * log(0.7) + 0.93 * log(0.93 / 0.9)))
     assert HB.p_value(sample, 0.1) == pytest.approx(min(e * binom.cdf(14, 200, 0.1), chernoff), rel=1e-9)
@@ -61,7 +61,9 @@ def test_hoeffding_is_the_formula_of_theorem_2():
 def test_the_mixture_is_the_average_of_constant_bets(losses, mean):
     grid = [(g + 0.5) / 20 for g in range(20)]
     e_value = np.mean([prod(1 + g * (mean - loss) for loss in losses) for g in grid])
-    assert build("mixture", 0.05).p_value(Sample(np.array(losses)), mean) == pytest.approx(min(1, 1 / e_value), rel=1e-9)
+    assert build("mixture", 0.05).p_value(Sample(np.array(losses)), mean) == pytest.approx(
+        min(1, 1 / e_value), rel=1e-9
+    )
 
 
 def test_a_mixture_needs_a_bet():

@@ -35,7 +35,9 @@ def slow_log_wealth(losses, mean, level, horizon, population=None):
 @settings(max_examples=80, deadline=None)
 def test_the_p_value_is_one_over_the_largest_wealth(losses, mean, level):
     expected = exp(-max(0.0, *slow_log_wealth(losses, mean, level, len(losses)), 0.0))
-    assert build("betting", level).p_value(Sample(np.array(losses)), mean) == pytest.approx(expected, rel=1e-9)
+    assert build("betting", level).p_value(Sample(np.array(losses)), mean) == pytest.approx(
+        expected, rel=1e-9
+    )
 
 
 @given(losses=GRADED, spare=st.integers(1, 20), mean=st.sampled_from([0.05, 0.1, 0.4, 0.8]))
@@ -82,7 +84,9 @@ def test_all_coin_sequences_of_length_ten_reject_with_at_most_delta(risk):
     assert 0 < miss <= delta
 
 
-@pytest.mark.parametrize("listed", [(0, 0, 0, 0, 0, 1, 1), (0, 0, 0.5, 0.5, 0.5, 0.5, 1), (0.1, 0.1, 0.2, 0.2, 0.9, 1, 1)])
+@pytest.mark.parametrize(
+    "listed", [(0, 0, 0, 0, 0, 1, 1), (0, 0, 0.5, 0.5, 0.5, 0.5, 1), (0.1, 0.1, 0.2, 0.2, 0.9, 1, 1)]
+)
 @pytest.mark.parametrize("n", [3, 5, 6])
 def test_all_orders_of_a_small_list_reject_with_at_most_delta(listed, n):
     """Exact: all 5040 orders of seven units; the bound lies below the truth in at most delta of them."""
@@ -91,7 +95,9 @@ def test_all_orders_of_a_small_list_reject_with_at_most_delta(listed, n):
     counts = {head: 0 for head in orders}
     for order in permutations(listed):
         counts[order[:n]] += 1
-    misses = sum(c for head, c in counts.items() if bound.p_value(Sample(np.array(head), 7), truth - 1e-7) <= delta)
+    misses = sum(
+        c for head, c in counts.items() if bound.p_value(Sample(np.array(head), 7), truth - 1e-7) <= delta
+    )
     assert misses <= delta * 5040
 
 
@@ -123,7 +129,9 @@ def test_bets_never_look_at_the_unit_they_are_placed_on():
         before = slow_log_wealth(losses, 0.4, 0.05, 6)[:i]
         assert slow_log_wealth(changed, 0.4, 0.05, 6)[:i] == before
         bound = build("betting", 0.05)
-        assert bound.p_value(Sample(losses[:i], planned=6), 0.4) == bound.p_value(Sample(changed[:i], planned=6), 0.4)
+        assert bound.p_value(Sample(losses[:i], planned=6), 0.4) == bound.p_value(
+            Sample(changed[:i], planned=6), 0.4
+        )
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0])

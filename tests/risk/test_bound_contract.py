@@ -31,7 +31,9 @@ def cells(name):
 
 
 def losses_for(bound):
-    values = st.sampled_from([0.0, 1.0]) if bound.binary else st.sampled_from([0.0, 0.125, 0.25, 0.5, 0.75, 1.0])
+    values = (
+        st.sampled_from([0.0, 1.0]) if bound.binary else st.sampled_from([0.0, 0.125, 0.25, 0.5, 0.75, 1.0])
+    )
     return st.lists(values, min_size=1, max_size=40).map(np.array)
 
 

@@ -103,7 +103,8 @@ def test_the_binomial_bound_covers_units_drawn_from_a_list_with_random_outcomes(
 
 
 @pytest.mark.parametrize(
-    ("size", "alpha", "needed"), [(20, 0.1, 12), (20, 0.05, 16), (40, 0.1, 18), (100, 0.1, 23), (200, 0.1, 26), (1000, 0.1, 28)]
+    ("size", "alpha", "needed"),
+    [(20, 0.1, 12), (20, 0.05, 16), (40, 0.1, 18), (100, 0.1, 23), (200, 0.1, 26), (1000, 0.1, 28)],
 )
 def test_units_without_failure_that_certify_a_finite_list(size, alpha, needed):
     """Exact values tabulated for delta = 0.05; reference/statistics.md section 4c."""

@@ -84,20 +84,29 @@ def test_over_forgotten_lies_below_the_low_end_of_the_twins():
 def test_a_never_trained_unit_lies_above_the_twins_in_at_most_beta_of_all_rank_orders(seed):
     """Of m + 1 exchangeable scores exactly floor(beta (m + 1)) exceed the threshold made by the others."""
     scores = np.random.default_rng(seed).normal(size=40)
-    above = [losses.above_twins(scores[i : i + 1, None], losses.twin_threshold(np.delete(scores, i), 0.1))[0] for i in range(40)]
+    above = [
+        losses.above_twins(scores[i : i + 1, None], losses.twin_threshold(np.delete(scores, i), 0.1))[0]
+        for i in range(40)
+    ]
     assert sum(above) == 4
 
 
 def test_residual_knowledge_is_the_share_of_the_gap_that_is_left():
     """g = 2 between reference 1 and original 5: 1/4; below the reference 0; above the original 1."""
-    reference, original = np.array([[1.0, 1.0]] * 4), np.array([[5.0, 5.0], [5.0, 5.0], [5.0, 5.0], [1.0, 1.0]])
+    reference, original = (
+        np.array([[1.0, 1.0]] * 4),
+        np.array([[5.0, 5.0], [5.0, 5.0], [5.0, 5.0], [1.0, 1.0]]),
+    )
     scores = np.array([[1.0, 3.0], [0.0, 0.5], [6.0, 9.0], [1.0, 1.0]])
     same(losses.residual_knowledge(scores, reference, original), [0.25, 0, 1, NAN])
 
 
 def test_froc_is_zero_at_the_reference_and_follows_the_soft_margin():
     """s = nll - accuracy. At the reference softplus(0) = ln 2. One nat better known: ln(1 + e)."""
-    nll, accuracy = np.array([[2.0], [1.0], [0.5], [9.0], [-90.0]]), np.array([[0.0], [0.0], [0.5], [0.0], [1.0]])
+    nll, accuracy = (
+        np.array([[2.0], [1.0], [0.5], [9.0], [-90.0]]),
+        np.array([[0.0], [0.0], [0.5], [0.0], [1.0]]),
+    )
     reference_nll, reference_accuracy = np.full((5, 1), 2.0), np.zeros((5, 1))
     found = losses.froc(nll, accuracy, reference_nll, reference_accuracy, kappa=1.0, ceiling=5.0)
     margin = [log(2), log(1 + np.e), log(1 + np.exp(2.0))]
@@ -136,7 +145,10 @@ def test_utility_counts_what_the_original_answers_right():
 
 def test_utility_drop_is_net_of_gains_and_has_its_own_budget():
     """Accuracy 1 -> 1/2 gives (1 + 1/2)/2 = 3/4; a gain of 1/2 gives 1/4; a 10 % drop is the budget .55."""
-    same(losses.utility_drop(np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([[1.0, 1.0], [0.0, 0.0]])), [0.75, 0.25])
+    same(
+        losses.utility_drop(np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([[1.0, 1.0], [0.0, 0.0]])),
+        [0.75, 0.25],
+    )
     assert losses.drop_budget(0.1) == pytest.approx(0.55)
 
 
@@ -162,7 +174,9 @@ def test_the_base_rate_of_above_twins_is_the_beta_law_of_an_order_statistic():
 
 
 @given(
-    values=st.lists(st.lists(st.sampled_from([0.0, 0.5, 1.0, NAN]), min_size=3, max_size=3), min_size=1, max_size=5)
+    values=st.lists(
+        st.lists(st.sampled_from([0.0, 0.5, 1.0, NAN]), min_size=3, max_size=3), min_size=1, max_size=5
+    )
 )
 @settings(max_examples=50, deadline=None)
 def test_every_loss_is_missing_or_between_0_and_1(values):

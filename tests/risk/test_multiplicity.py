@@ -8,7 +8,9 @@ from statsmodels.stats.multitest import multipletests
 
 from audit.risk.multiplicity.base import PROCEDURES, Procedure
 
-P_VALUES = st.lists(st.sampled_from([0.0, 0.001, 0.004, 0.01, 0.02, 0.049, 0.2, 1.0]), min_size=1, max_size=12)
+P_VALUES = st.lists(
+    st.sampled_from([0.0, 0.001, 0.004, 0.01, 0.02, 0.049, 0.2, 1.0]), min_size=1, max_size=12
+)
 
 
 @pytest.mark.parametrize("name", PROCEDURES.names())

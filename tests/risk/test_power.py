@@ -23,7 +23,13 @@ def test_the_demos_numbers():
     assert power.allowed_failures(DEMO) == 4
     assert power.certification_probability(DEMO, 4 / 120) == 1
     assert power.certification_probability(DEMO, 5 / 120) < 1
-    assert [power.failing_from(SampleDesign(90, 120, clauses=a + 1)) for a in (0, 1, 2, 8, 40)] == [12, 13, 13, 13, 13]
+    assert [power.failing_from(SampleDesign(90, 120, clauses=a + 1)) for a in (0, 1, 2, 8, 40)] == [
+        12,
+        13,
+        13,
+        13,
+        13,
+    ]
 
 
 def test_the_demos_utility_passes_at_three_percent_harm():
@@ -44,7 +50,9 @@ def test_units_without_failure_needed_at_ten_five_and_one_percent(family_size, n
     for alpha, n in zip((0.1, 0.05, 0.01), needed, strict=True):
         assert power.units_needed(SampleDesign(0, None, alpha, 0.05, family_size)) == n
         assert n == ceil(log(0.05 / family_size) / log(1 - alpha))
-        assert power.units_needed(SampleDesign(0, 1000, alpha, 0.05, family_size)) < n  # finite lists need fewer
+        assert (
+            power.units_needed(SampleDesign(0, 1000, alpha, 0.05, family_size)) < n
+        )  # finite lists need fewer
 
 
 @pytest.mark.parametrize(
@@ -106,7 +114,9 @@ def test_simulated_power_of_draws_matches_the_published_value():
 
 def test_a_simulation_is_the_same_every_time():
     sample = np.random.default_rng(0).beta(0.9, 17.1, 500)
-    one, two = (power.simulated_certification(SampleDesign(60, 90), sample, replications=50, seed=7) for _ in range(2))
+    one, two = (
+        power.simulated_certification(SampleDesign(60, 90), sample, replications=50, seed=7) for _ in range(2)
+    )
     assert one == two
 
 
@@ -144,7 +154,16 @@ def test_forty_one_of_120_is_the_first_n_that_certifies_sixteen_configurations()
 
 
 @pytest.mark.parametrize(
-    "values", [{"alpha": 0.0}, {"alpha": 1.0}, {"delta": 0.0}, {"n": -1}, {"n": 200}, {"family_size": 0}, {"clauses": 0}]
+    "values",
+    [
+        {"alpha": 0.0},
+        {"alpha": 1.0},
+        {"delta": 0.0},
+        {"n": -1},
+        {"n": 200},
+        {"family_size": 0},
+        {"clauses": 0},
+    ],
 )
 def test_impossible_designs_are_refused(values):
     with pytest.raises(ValueError, match=str(next(iter(values.values())))):

@@ -68,7 +68,9 @@ def test_p_is_the_largest_over_attacks_and_utility():
 
 
 def test_cur_is_the_largest_upper_bound_and_names_its_attack():
-    model = fitted(forget(counted(0, 4)), forget(counted(3, 1), "int4"), utility(counted(9, 9)), family_size=16)
+    model = fitted(
+        forget(counted(0, 4)), forget(counted(3, 1), "int4"), utility(counted(9, 9)), family_size=16
+    )
     bound = build("hypergeometric", 0.05)
 
     def upper(k, level):
@@ -82,7 +84,9 @@ def test_cur_is_the_largest_upper_bound_and_names_its_attack():
 
 def test_the_demos_numbers_hold_in_the_model():
     """150 forgotten persons less 30 tuned; 90 of 120 opened; K = 16: four failures pass, five do not, 13 fail."""
-    model = fitted(forget(counted(0, 4, 5, 12, 13)), utility(counted(0, 0, 0, 0, 0)), family_size=16, family="bonferroni")
+    model = fitted(
+        forget(counted(0, 4, 5, 12, 13)), utility(counted(0, 0, 0, 0, 0)), family_size=16, family="bonferroni"
+    )
     assert model.valid_.tolist() == [True, True, False, False, False]
     assert model.valid_set_ == ("c0", "c1")
     assert model.fails_.tolist() == [False, False, False, False, True]
@@ -203,7 +207,11 @@ def test_scores_that_are_all_missing_certify_nothing_and_convict_nobody(bound):
 
 
 def test_a_planned_clause_without_a_result_blocks_its_configuration_only():
-    model = fitted(forget(counted(0, 0)), forget(counted(0, 0), "int4", measured=np.array([True, False])), utility(counted(0, 0)))
+    model = fitted(
+        forget(counted(0, 0)),
+        forget(counted(0, 0), "int4", measured=np.array([True, False])),
+        utility(counted(0, 0)),
+    )
     assert model.valid_.tolist() == [True, False]
     assert model.cur_.tolist()[1] == 1.0
     assert model.cur_clause_.tolist()[1] == 1
@@ -231,7 +239,14 @@ def test_a_clause_that_does_not_apply_is_skipped():
         (forget(counted(0), measured=np.array([False])), utility(counted(0))),
         (forget(np.zeros((1, 0))), utility(counted(0))),
     ],
-    ids=["no utility", "no forget", "forget not applicable", "utility not applicable", "not measured", "no units"],
+    ids=[
+        "no utility",
+        "no forget",
+        "forget not applicable",
+        "utility not applicable",
+        "not measured",
+        "no units",
+    ],
 )
 def test_nothing_promised_is_nothing_certified(clauses):
     model = fitted(*clauses)
@@ -258,7 +273,9 @@ def test_units_opened_before_enter_as_counted():
     rest = build("hypergeometric", 0.05)
     most = round(rest.upper(Sample(counted(3)[0], 120), 0.05) * 120)
     assert clause.upper.tolist() == [(2 + most) / 150]
-    assert clause.p_value[0] == pytest.approx(hypergeom.cdf(3, 120, 15 + 1 - 2, 90))  # 15 of 150 allowed, 2 spent
+    assert clause.p_value[0] == pytest.approx(
+        hypergeom.cdf(3, 120, 15 + 1 - 2, 90)
+    )  # 15 of 150 allowed, 2 spent
     assert clause.estimate[0] == pytest.approx((2 + 120 * 3 / 90) / 150)
 
 

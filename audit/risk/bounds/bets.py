@@ -21,11 +21,11 @@ def predictable(losses: np.ndarray, level: float, horizon: int) -> np.ndarray:
     return np.minimum(1.0, np.sqrt(-2 * log(level) / (horizon * before)))
 
 
-def peak(bets: np.ndarray, gains: np.ndarray) -> float:
-    """Return max over t >= 0 of sum_{i <= t} log(1 + bet_i gain_i); 0 before the first bet.
+def peak(bets: np.ndarray, gains: np.ndarray) -> np.ndarray:
+    """Return max over t >= 0 of sum_{i <= t} log(1 + bet_i gain_i) along the last axis; 0 at t = 0.
 
     One running maximum over the whole sequence (Ville's inequality allows exactly one).
     """
     with np.errstate(divide="ignore"):  # all wealth lost: log 0 = -inf, and it stays lost
-        wealth = np.cumsum(np.log1p(np.maximum(bets * gains, -1.0)))
-    return max(0.0, float(wealth.max(initial=0.0)))
+        wealth = np.cumsum(np.log1p(np.maximum(bets * gains, -1.0)), axis=-1)
+    return np.max(wealth, axis=-1, initial=0.0)

@@ -28,7 +28,7 @@ class Betting:
     source: ClassVar[str] = "Waudby-Smith and Ramdas 2024, Theorem 3"
     designs: ClassVar[frozenset[Design]] = frozenset({"draws"})
     binary: ClassVar[bool] = False
-    # Not claimed: bets grow when the spread falls, and raising a low loss can lower it. Validity needs no claim.
+    # Not claimed: bets grow when the spread falls, and raising a low loss can lower it.
     monotone: ClassVar[bool] = False
     order_free: ClassVar[bool] = False
 
@@ -40,7 +40,7 @@ class Betting:
         if not len(sample):
             return 1.0
         target, bets = -log(checked(delta)), predictable(sample.losses, self.level, sample.horizon)
-        return smallest(lambda mean: peak(bets, mean - sample.losses) >= target)
+        return smallest(lambda means: peak(bets, means[:, None] - sample.losses) >= target)
 
     def lower(self, sample: Sample, delta: float) -> float:
         """Return one minus the upper bound of 1 - loss."""
@@ -49,4 +49,4 @@ class Betting:
     def p_value(self, sample: Sample, alpha: float | Fraction) -> float:
         """Return 1 / max_t K_t(alpha)."""
         bets = predictable(sample.losses, self.level, sample.horizon)
-        return exp(-peak(bets, float(alpha) - sample.losses))
+        return exp(-float(peak(bets, float(alpha) - sample.losses)))

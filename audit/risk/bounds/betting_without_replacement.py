@@ -44,7 +44,7 @@ class BettingWithoutReplacement:
         if not len(sample):
             return 1.0
         target, bets, seen = -log(checked(delta)), self._bets(sample), _seen(sample)
-        return smallest(lambda mean: _evidence(sample, bets, seen, mean * _size(sample)) >= target)
+        return smallest(lambda means: _evidence(sample, bets, seen, means * _size(sample)) >= target)
 
     def lower(self, sample: Sample, delta: float) -> float:
         """Return one minus the upper bound of 1 - loss."""
@@ -54,23 +54,22 @@ class BettingWithoutReplacement:
         """Return 1 / max_t K_t(alpha), 0 where the list cannot exceed alpha, 1 where it must."""
         if not len(sample):
             return 1.0
-        total = float(exact(alpha) * _size(sample))
-        return exp(-_evidence(sample, self._bets(sample), _seen(sample), total))
+        total = np.array([float(exact(alpha) * _size(sample))])
+        return exp(-float(_evidence(sample, self._bets(sample), _seen(sample), total)[0]))
 
     def _bets(self, sample: Sample) -> np.ndarray:
         return predictable(sample.losses, self.level, sample.horizon)
 
 
-def _evidence(sample: Sample, bets: np.ndarray, seen: np.ndarray, total: float) -> float:
-    """Return max_t ln K_t against lists whose losses sum to ``total``; inf if none exists, 0 if all do."""
-    if total < fsum(sample.losses):
-        return 0.0
+def _evidence(sample: Sample, bets: np.ndarray, seen: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """Return (G,) max_t ln K_t against lists with ``totals`` (G,) as sums; inf if none, 0 if all do."""
     left = _size(sample) - np.arange(len(sample) + 1)  # units not yet seen, (n + 1,)
-    slack = left - (total - seen)  # by how much the unseen units could fall short of losing everything
-    if bool((slack < -_SLACK).any()):
-        return inf
-    means = np.clip((total - seen[:-1]) / left[:-1], 0.0, 1.0)  # mu_i, (n,)
-    return peak(np.where(means > 0, bets, 0.0), means - sample.losses)
+    missing = totals[:, None] - seen  # what the unseen units would have to lose, (G, n + 1)
+    means = np.clip(missing[:, :-1] / left[:-1], 0.0, 1.0)  # mu_i, (G, n)
+    evidence = peak(np.where(means > 0, bets, 0.0), means - sample.losses)
+    impossible = (missing > left + _SLACK).any(axis=1)
+    certain = totals < fsum(sample.losses)
+    return np.where(certain, 0.0, np.where(impossible, inf, evidence))
 
 
 def _seen(sample: Sample) -> np.ndarray:

@@ -13,6 +13,8 @@ from fractions import Fraction
 from math import ceil, e, exp, fsum, log
 from typing import ClassVar
 
+import numpy as np
+
 from audit.core.lazy import lazy
 from audit.risk.bounds.base import BOUNDS, Design, Sample, checked, smallest
 
@@ -37,7 +39,8 @@ class HoeffdingBentkus:
         checked(delta)
         if not n or total >= n:
             return 1.0
-        chernoff = smallest(lambda risk: risk > total / n and n * _divergence(total / n, risk) >= -log(delta))
+        mean = total / n
+        chernoff = smallest(lambda risks: (risks > mean) & (n * _divergence(mean, risks) >= -log(delta)))
         whole = ceil(total)
         bentkus = 1.0 if whole == n else float(stats.beta.ppf(1 - delta / e, whole + 1, n - whole))
         return min(chernoff, bentkus)
@@ -52,12 +55,11 @@ class HoeffdingBentkus:
         if not n or total >= n * budget:
             return 1.0
         bentkus = e * float(stats.binom.cdf(ceil(total), n, budget))
-        return min(1.0, exp(-n * _divergence(total / n, budget)), bentkus)
+        return min(1.0, exp(-n * float(_divergence(total / n, np.array(budget)))), bentkus)
 
 
-def _divergence(mean: float, risk: float) -> float:
-    """Return kl(mean, risk) = a ln(a/b) + (1-a) ln((1-a)/(1-b)) in nats, for mean < risk; 0 ln 0 = 0."""
-    if risk >= 1:
-        return float("inf")
-    known = mean * log(mean / risk) if mean > 0 else 0.0
-    return known + (1 - mean) * log((1 - mean) / (1 - risk))
+def _divergence(mean: float, risks: np.ndarray) -> np.ndarray:
+    """Return kl(mean, risk) = a ln(a/b) + (1-a) ln((1-a)/(1-b)) in nats, mean < risk < 1; 0 ln 0 = 0."""
+    risks = np.where(risks > mean, risks, 1.0 if mean >= 1 else (1 + mean) / 2)  # elsewhere it is not asked
+    known = mean * np.log(mean / risks) if mean > 0 else 0.0
+    return known + (1 - mean) * np.log((1 - mean) / (1 - risks))

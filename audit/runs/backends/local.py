@@ -54,11 +54,18 @@ class LocalBackend:
     def _start(self, index: int) -> subprocess.Popen:
         log = (self.run / "logs" / f"worker{index}.log").open("ab")
         # Spinning OpenMP barriers cost up to 20 times as soon as anything else runs on a core.
-        environment = {**os.environ, "OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+        environment = {
+            **os.environ,
+            "OMP_WAIT_POLICY": "passive",
+            "OMP_NUM_THREADS": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+        }
         device = self._device(index)
         command = [sys.executable, "-m", "audit.runs.worker", str(self.run), device]
         try:
-            return subprocess.Popen(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            return subprocess.Popen(
+                command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
         finally:
             log.close()
 

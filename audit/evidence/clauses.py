@@ -1,0 +1,67 @@
+"""One clause of a certificate: the numbers of one loss under one attack, and the words when it is broken or open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from audit.evidence.certificate import ClauseResult
+from audit.plan.assemble import Assembly, Promise, Tables
+from audit.plan.naming import attack_label
+from audit.risk.clauses import ClauseBounds
+
+
+def results(
+    assembly: Assembly, tables: Tables, bounds: tuple[ClauseBounds, ...], row: int, name: str
+) -> Iterator[ClauseResult]:
+    """Yield the clauses that apply to configuration ``name``, which is ``row`` of the tables."""
+    for promise, bound in zip(tables.promises, bounds, strict=True):
+        state, reason = assembly.state(name, promise)
+        if state != "not_applicable":
+            yield _clause(promise, bound, row, state, reason)
+
+
+def broken(clause: ClauseResult) -> str:
+    """Say by how much a clause is broken at least."""
+    return (
+        f"{clause.loss}{_under(clause)}: {clause.total:g} of {clause.units}, so at least {clause.lower:.3f} of the list,"
+        f" budget {clause.budget:g}"
+    )
+
+
+def undecided(clause: ClauseResult) -> str:
+    """Say how large the risk may still be."""
+    return f"{clause.loss}{_under(clause)} may be as high as {clause.upper:.3f}, budget {clause.budget:g}: not enough evidence"
+
+
+def _under(clause: ClauseResult) -> str:
+    return "" if clause.side == "retain" else f" under {attack_label(clause.attack, clause.dose)}"
+
+
+def _clause(promise: Promise, bound: ClauseBounds, row: int, state: str, reason: str) -> ClauseResult:
+    def number(field: str, default: float) -> float:
+        value = float(getattr(bound, field)[row])
+        return value if np.isfinite(value) else default
+
+    return ClauseResult(
+        loss=promise.loss,
+        side=promise.side,
+        attack=promise.attack,
+        dose=promise.dose,
+        state=state,
+        reason=reason,
+        budget=bound.alpha,
+        units=int(bound.n[row]),
+        population=bound.population,
+        total=number("total", 0.0),
+        missing=int(bound.missing[row]),
+        estimate=number("estimate", 1.0),
+        lower=number("lower", 0.0),
+        upper=number("upper", 1.0),
+        level=bound.level,
+        p_value=number("p_value", 1.0),
+        bound=bound.bound,
+        census=bound.census,
+        fails=bool(bound.fails[row]),
+    )

@@ -1,0 +1,64 @@
+"""Tables of README and docs, generated from the registries (``cog -r README.md docs/*.md``; CI checks them)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from audit.attacks.table import attacks_table
+from audit.methods.table import methods_table
+from audit.metrics.catalogue import table as metrics_table
+from audit.risk.catalogue import table as bounds_table
+
+
+def methods_markdown() -> str:
+    """Return the table of methods."""
+    rows = [
+        (f"`{m.name}`", m.summary, _parameters(m.parameters), f"{m.cost:g}", m.evidence, m.source)
+        for m in methods_table()
+    ]
+    return _markdown(
+        ("method", "what it does", "parameters", "cost (graddiff = 1)", "evidence", "source"), rows
+    )
+
+
+def attacks_markdown() -> str:
+    """Return the table of attacks."""
+    columns = ("attack", "tier", "about", "parameters", "doses", "source")
+    rows = [tuple(f"`{r[c]}`" if c == "attack" else r[c] for c in columns) for r in attacks_table()]
+    return _markdown(("attack", "tier", "what it does", "parameters", "doses", "source"), rows)
+
+
+def metrics_markdown() -> str:
+    """Return the table of metrics."""
+    rows = [
+        (f"`{r['metric']}`", r["about"], _range(r["range"]), r["known_better"], r["source"])
+        for r in metrics_table()
+    ]
+    return _markdown(("metric", "what it is", "range", "better known is", "source"), rows)
+
+
+def bounds_markdown() -> str:
+    """Return the table of bounds."""
+    rows = [
+        (f"`{r['bound']}`", r["losses"], ", ".join(sorted(r["designs"])), r["about"], r["source"])
+        for r in bounds_table()
+    ]
+    return _markdown(("bound", "losses", "designs", "what it computes", "source"), rows)
+
+
+def _markdown(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += [
+        "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def _parameters(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items()) or "–"
+
+
+def _range(bounds: list[float | None]) -> str:
+    low, high = ("∞" if bound is None else f"{bound:g}" for bound in bounds)
+    return f"[{'-' if low == '∞' else ''}{low}, {high}]"
