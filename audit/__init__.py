@@ -1,4 +1,6 @@
-"""unlearning-auditor: how much of what was to be forgotten can still be got out, and how sure are we?
+"""An auditor of unlearned language models.
+
+How much of what was to be forgotten can still be got out, and how sure are we?
 
 The pipeline, one package a stage::
 

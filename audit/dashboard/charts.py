@@ -51,7 +51,7 @@ def plane(certificate: Certificate) -> Any:
         x=x_axis("x"), y=y_axis("y"), text="name:N"
     )
     return alt.layer(
-        *_budgets(certificate, x_axis, y_axis), rectangles, points, numbers, stars, names
+        *_budgets(certificate, x_axis, y_axis), rectangles, points, numbers, marks, names
     ).properties(height=560)
 
 
@@ -71,9 +71,8 @@ def cur(certificate: Certificate, alpha_forget: float, listed: Sequence[Configur
     bound = base.mark_point(size=90, filled=True, opacity=1).encode(
         y=y, x=alt.X("cur:Q", **x), color=colour, shape=shape, tooltip=tooltip
     )
-    line = alt.Chart(_data([{"budget": 100 * alpha_forget}])).mark_rule(strokeDash=[6, 4], color=BUDGET_COLOUR).encode(
-        x=alt.X("budget:Q", **x)
-    )  # fmt: skip
+    slider = alt.Chart(_data([{"budget": 100 * alpha_forget}]))
+    line = slider.mark_rule(strokeDash=[6, 4], color=BUDGET_COLOUR).encode(x=alt.X("budget:Q", **x))
     return alt.layer(line, span, seen, plain, bound).properties(height=60 + _ROW_PIXELS * len(rows))
 
 

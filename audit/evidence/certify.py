@@ -110,7 +110,7 @@ class _Certifier:
         valid = bool(model.valid_[row]) and not vetoes and not self.controls.violated
         verdict, reasons = self._verdict(told, valid, vetoes)
         attack, dose = self._worst(row)
-        utility = [c for c in told if c.side == "retain"][0]
+        utility = next(c for c in told if c.side == "retain")
         return ConfigurationResult(
             configuration=name,
             label=configuration_label(name),
@@ -192,7 +192,7 @@ class _Certifier:
             tables = self.assembly.deciding((name,))
             model = self._model().fit(tables.table)
             told = self._clauses(tables, model.clauses_, 0, name)
-            utility = [c for c in told if c.side == "retain"][0]
+            utility = next(c for c in told if c.side == "retain")
             index = int(model.cur_clause_[0])
             worst = tables.promises[index] if index >= 0 else Promise("", "forget", "", 0.0)
             yield ConfigurationResult(

@@ -24,13 +24,13 @@ def open_seal(
     *,
     device: str = "auto",
     workers: int | None = None,
-    progress: Progress = NullProgress(),
+    progress: Progress | None = None,
 ) -> None:
     """Measure the sealed units for ``checkpoint`` and add them to RUN/measurements; resumable, but once only.
 
     Raises E507 when the seal was broken for another checkpoint, E508 when nothing is sealed.
     """
-    coordinator = Coordinator(run, device=device, workers=workers, progress=progress)
+    coordinator = Coordinator(run, device=device, workers=workers, progress=progress or NullProgress())
     measurements = store.read(run / MEASUREMENTS)
     sealed = _sealed(measurements)
     _break_seal(coordinator, checkpoint, sealed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class Coordinator:
     run: Path
     device: str = "auto"
     workers: int | None = None
-    progress: Progress = NullProgress()
+    progress: Progress = field(default_factory=NullProgress)
 
     def __post_init__(self) -> None:
         self.world = World(self.run, device=self.device)

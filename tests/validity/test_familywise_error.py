@@ -1,6 +1,7 @@
 """The whole model at the boundary: shared units, several attacks, and procedures that must be caught.
 
-400 replications by default, 10,000 among the slow tests. Ten configurations; a fresh draw of the same list each time.
+400 replications by default, 10,000 among the slow tests (graded losses 60 and 3,000). Ten configurations; a
+fresh draw of the same list each time.
 """
 
 import numpy as np
@@ -17,11 +18,12 @@ CONFIGURATIONS, SIZE, UNITS = 10, 150, 100
 DELTA = 0.05
 NAMES = tuple(f"c{i}" for i in range(CONFIGURATIONS))
 sizes = pytest.mark.parametrize("replications", [400, pytest.param(10_000, marks=pytest.mark.slow)])
+graded_sizes = pytest.mark.parametrize("replications", [60, pytest.param(3_000, marks=pytest.mark.slow)])
 few = pytest.mark.parametrize("replications", [400])
 
 
 def failing_lists(dependence, failing):
-    """(C, N) fixed 0/1 losses with ``failing`` (C,) failing units each, shared or independent over configurations."""
+    """(C, N) fixed 0/1 losses with ``failing`` (C,) failing units each, the same ones or independent ones."""
     random = generator(0, "lists", dependence)
     order = random.permutation(SIZE)
     rows = [order if dependence == "comonotone" else random.permutation(SIZE) for _ in failing]
@@ -29,7 +31,7 @@ def failing_lists(dependence, failing):
 
 
 def drawn_from(listed, attacked, harmed):
-    """Return a function that draws one table: n of the N units, the same ones for every configuration and attack."""
+    """Return a function that draws one table: n of the N units, shared by configurations and attacks."""
 
     def draw(random):
         units, kept = random.permutation(SIZE)[:UNITS], random.permutation(SIZE)[:UNITS]
@@ -44,7 +46,7 @@ def drawn_from(listed, attacked, harmed):
 
 
 def boundary(dependence, good=0):
-    """Every configuration one unit above the budget under one of two attacks, the first ``good`` far below."""
+    """Every configuration one unit above the budget under one attack, the first ``good`` far below."""
     failing = np.full(CONFIGURATIONS, 16)  # 15 of 150 are allowed
     failing[:good] = 1
     attacked = failing_lists(dependence, failing)
@@ -75,20 +77,25 @@ def test_a_configuration_whose_utility_fails_is_not_listed_either(replications):
 
 
 @sizes
-@pytest.mark.parametrize("binary", [True, None])
-def test_the_simultaneous_cur_of_the_selected_configuration_covers_its_risk(binary, replications):
-    """Any configuration may be quoted, the one with the smallest CUR too; declared 0/1 or not."""
+def test_the_simultaneous_cur_of_the_selected_configuration_covers_its_risk(replications):
+    """Any configuration may be quoted, the one with the smallest CUR too."""
     lists = failing_lists("independent", np.full(CONFIGURATIONS, 16))
-    count = false_listings(
-        selected_below_truth("cur_", binary), draw_one(lists, binary), all_true(), min(replications, 3000)
-    )
-    assert not too_often(count, min(replications, 3000), DELTA)
+    decide = selected_below_truth("cur_", True)
+    count = false_listings(decide, draw_one(lists, True), all_true(), replications)
+    assert not too_often(count, replications, DELTA)
 
 
-@sizes
+@graded_sizes
+def test_zero_one_losses_that_were_not_declared_keep_the_promise_too(replications):
+    lists = failing_lists("independent", np.full(CONFIGURATIONS, 16))
+    decide = selected_below_truth("cur_", None)
+    count = false_listings(decide, draw_one(lists, None), all_true(), replications)
+    assert not too_often(count, replications, DELTA)
+
+
+@graded_sizes
 def test_graded_losses_on_a_list_keep_the_promise(replications):
     """Shares of three probes per person; the budget lies just below the mean of the list."""
-    replications = min(replications, 3000)
     random = generator(0, "graded list")
     graded = random.binomial(3, 0.1, (CONFIGURATIONS, SIZE)) / 3
     alpha = float(graded.mean(axis=1).min()) - 1e-6
@@ -163,7 +170,7 @@ def test_the_marginal_cur_of_the_selected_configuration_is_caught(replications):
 
 
 def persons(random, subjects, questions, correlation, risk=0.1):
-    """(subjects, questions) answers that leak with mean ``risk``; beta-binomial with intraclass correlation."""
+    """(subjects, questions) leaks with mean ``risk``: beta-binomial with an intraclass correlation."""
     spread = (1 - correlation) / correlation
     chance = random.beta(risk * spread, (1 - risk) * spread, (subjects, 1))
     return (random.random((subjects, questions)) < chance).astype(float)
@@ -195,7 +202,7 @@ def test_means_of_persons_are_honest_where_questions_are_not(correlation, replic
 
 @few
 def test_the_hypergeometric_on_losses_that_are_not_fixed_is_caught(replications):
-    """90 of 100 units opened, each leaking with probability .1 anew: the ten unopened are not the only doubt."""
+    """90 of 100 units opened, each leaking with chance .1 anew: the ten unopened are not the only doubt."""
     random = generator(0, "random losses")
     wrong, right = build("hypergeometric", DELTA), build("binomial", DELTA)
     samples = [Sample((random.random(90) < 0.1).astype(float), 100) for _ in range(replications)]

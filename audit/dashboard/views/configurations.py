@@ -1,7 +1,7 @@
 """Page: CUR of every configuration, and the valid set at a budget that may be moved freely.
 
-Only the forgetting budget slides. The bounds do not depend on it, so the set is right at every position, chosen
-at any time; the budget for utility and the confidence stay as locked.
+Only the forgetting budget slides. The bounds do not depend on it, so the set is right at every position,
+chosen at any time; the budget for utility and the confidence stay as locked.
 """
 
 from __future__ import annotations
@@ -32,14 +32,15 @@ def show() -> None:
     )
     alt = (
         f"CUR of {len(certificate.configurations)} candidates, smallest first, with a line at "
-        f"{wording.budget(budget)}; {len(listed) + len(by_family)} are valid there. Every number is in the table below."
+        f"{wording.budget(budget)}; {len(listed) + len(by_family)} are valid there. "
+        "Every number is in the table below."
     )
     parts.chart(
         charts.cur(certificate, budget, (*listed, *by_family)), alt, tables.configurations(certificate)
     )
     st.caption(
-        "Filled mark: CUR, its shape the verdict at the locked budgets. Tick: estimate under the worst attack. "
-        "Ring: estimate without an attack. ✓: valid at the budget of the slider."
+        "Filled mark: CUR, its shape the verdict at the locked budgets. Tick: estimate under the worst "
+        "attack. Ring: estimate without an attack. ✓: valid at the budget of the slider."
     )
 
 
@@ -56,8 +57,9 @@ def _slider(certificate: Certificate) -> float:
         bind="query-params",
     )
     st.caption(
-        f"Locked: {wording.budget(certificate.alpha_forget)}. The valid set is right for every position, because "
-        f"the bounds do not depend on it. Utility ({wording.budget(certificate.alpha_utility)}) and confidence stay locked."
+        f"Locked: {wording.budget(certificate.alpha_forget)}. The valid set is right at every position, "
+        "because the bounds do not depend on it. "
+        f"Utility ({wording.budget(certificate.alpha_utility)}) and confidence stay locked."
     )
     return certificate.alpha_forget if math.isclose(percent, locked, abs_tol=1e-6) else percent / 100
 
@@ -65,7 +67,7 @@ def _slider(certificate: Certificate) -> float:
 def _valid(
     certificate: Certificate, budget: float
 ) -> tuple[tuple[ConfigurationResult, ...], tuple[ConfigurationResult, ...]]:
-    """Return what CUR lists at ``budget``, and what the locked procedure lists besides, at the locked budget."""
+    """Return what CUR lists at ``budget``, and what the locked procedure lists besides at its own budget."""
     listed = certificate.valid_at(budget)
     if budget != certificate.alpha_forget:
         return listed, ()
