@@ -57,21 +57,24 @@ def _coded(command: Callable[..., int | None]) -> Callable[..., None]:
         try:
             code = command(*args, **kwargs) or EXIT_PASS
         except AuditError as error:
-            if kwargs.get("json_output"):
-                _print_json(
-                    {
-                        "error": {"code": error.code, "cause": error.cause, "remedy": error.remedy},
-                        "exit_code": error.exit_code,
-                    }
-                )
-            print(f"{error.code}  {error.cause}\n      → {error.remedy}", file=sys.stderr)
-            code = error.exit_code
+            code = _refuse(error, bool(kwargs.get("json_output")))
+        except OSError as error:  # a path that cannot be read or written
+            cause = f"{Path(str(error.filename)).name}: {error.strerror}"
+            code = _refuse(AuditError("E119", cause, "check the path"), bool(kwargs.get("json_output")))
         except KeyboardInterrupt:
             print("interrupted; the same command continues", file=sys.stderr)
             code = 130
         raise typer.Exit(code)
 
     return wrapped
+
+
+def _refuse(error: AuditError, json_output: bool) -> int:
+    if json_output:
+        record = {"code": error.code, "cause": error.cause, "remedy": error.remedy}
+        _print_json({"error": record, "exit_code": error.exit_code})
+    print(f"{error.code}  {error.cause}\n      → {error.remedy}", file=sys.stderr)
+    return error.exit_code
 
 
 @app.command()

@@ -10,6 +10,7 @@ import ast
 import dataclasses
 import difflib
 import importlib
+import keyword
 import pkgutil
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
@@ -17,6 +18,8 @@ from typing import Any, Generic, TypeVar
 from audit.core.errors import AuditError
 
 T = TypeVar("T")
+
+_WORDS = {"true": True, "false": False, "none": None}  # as constructor texts spell them
 
 
 class Registry(Generic[T]):
@@ -98,14 +101,18 @@ def parse_call(text: str) -> Call:
     )
     try:
         node = ast.parse(text.strip(), mode="eval").body
-    except SyntaxError:
+    except (SyntaxError, ValueError):  # ValueError: a null byte
         raise bad from None
     if isinstance(node, ast.Name):
         return Call(node.id, (), {})
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
         raise bad
-    if any(keyword.arg is None for keyword in node.keywords):
+    keys = [item.arg for item in node.keywords]
+    if None in keys:
         raise bad
+    if len(set(keys)) < len(keys):  # the parser alone would silently keep the last
+        doubled = next(key for key in keys if keys.count(key) > 1)
+        raise AuditError("E112", f"{node.func.id} got {doubled!r} twice", "give it once")
     positional = tuple(_literal(item, bad) for item in node.args)
     return Call(node.func.id, positional, {str(k.arg): _literal(k.value, bad) for k in node.keywords})
 
@@ -163,20 +170,28 @@ def _takes(name: str, fields: list[str]) -> str:
 
 
 def _literal(node: ast.expr, bad: AuditError) -> Any:
-    words = {"true": True, "false": False, "none": None}
     if isinstance(node, ast.Name):
-        return words.get(node.id, node.id)
+        return _WORDS.get(node.id, node.id)
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float | str | bool | None):
         return node.value
-    if (
-        isinstance(node, ast.UnaryOp)
-        and isinstance(node.op, ast.USub)
-        and isinstance(node.operand, ast.Constant)
-    ):
-        return -node.operand.value  # type: ignore[operator]
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and _is_number(node.operand):
+        return -node.operand.value  # type: ignore[attr-defined]
     if isinstance(node, ast.List | ast.Tuple):
         return tuple(_literal(item, bad) for item in node.elts)
     raise bad
+
+
+def _is_number(node: ast.expr) -> bool:
+    return (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, int | float)
+        and not isinstance(node.value, bool)
+    )
+
+
+def _stands_bare(word: str) -> bool:
+    """Whether a string reads back as itself without quotes: no keyword of the parser's, no ``true``."""
+    return word.isidentifier() and word.isascii() and not keyword.iskeyword(word) and word not in _WORDS
 
 
 def _text(value: Any) -> str:
@@ -185,5 +200,5 @@ def _text(value: Any) -> str:
     if isinstance(value, tuple | list):
         return "[" + ", ".join(map(_text, value)) + "]"
     if isinstance(value, str):
-        return value if value.isidentifier() else repr(value)
+        return value if _stands_bare(value) else repr(value)
     return repr(value)

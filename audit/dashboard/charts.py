@@ -22,6 +22,8 @@ _SHAPES = {
 }
 _ROW_PIXELS = 24
 _LABEL_PIXELS = 320
+_PANEL_PIXELS = 220
+_INK = "#333333"  # Streamlit's own grey is too light for small labels
 _INK_CHANGES_AT = 62  # percent: white on the darker half of the map
 
 
@@ -35,10 +37,10 @@ def plane(certificate: Certificate) -> Any:
     base = alt.Chart(_data(candidates))
     colour, shape = _verdict_scales(certificate)
     tooltip = ["configuration:N", "verdict:N", "risk:N", alt.Tooltip("harm:N", title=across)]
-    rectangles = base.mark_rect(fillOpacity=0.08, strokeWidth=1).encode(
-        x=x_axis("harm_lower"), x2="harm_upper", y=y_axis("risk_lower"), y2="risk_upper",
-        color=colour, stroke=alt.Stroke("verdict:N", scale=_colours(certificate), legend=None), tooltip=tooltip,
-    )  # fmt: skip
+    edge = alt.Stroke("verdict:N", scale=_colours(certificate), legend=None)
+    sides = {"x": x_axis("harm_lower"), "x2": "harm_upper", "y": y_axis("risk_lower"), "y2": "risk_upper"}
+    boxes = base.mark_rect(fillOpacity=0.08, strokeWidth=1)
+    rectangles = boxes.encode(**sides, color=colour, stroke=edge, tooltip=tooltip)
     points = base.mark_point(size=70, filled=True, opacity=1).encode(
         x=x_axis("x"), y=y_axis("y"), color=colour, shape=shape, tooltip=tooltip
     )
@@ -47,12 +49,11 @@ def plane(certificate: Certificate) -> Any:
     stars = known.mark_point(
         size=130, filled=True, opacity=1, shape="triangle-down", color=CONTROL_COLOUR
     ).encode(x=x_axis("x"), y=y_axis("y"), tooltip=tooltip)
-    names = known.mark_text(dx=9, align="left", color=CONTROL_COLOUR).encode(
+    names = known.mark_text(dx=9, dy=7, align="left", color=CONTROL_COLOUR).encode(
         x=x_axis("x"), y=y_axis("y"), text="name:N"
     )
-    return alt.layer(
-        *_budgets(certificate, x_axis, y_axis), rectangles, points, numbers, marks, names
-    ).properties(height=560)
+    layers = alt.layer(*_budgets(certificate, x_axis, y_axis), rectangles, points, numbers, stars, names)
+    return _readable(layers.properties(height=560))
 
 
 def cur(certificate: Certificate, alpha_forget: float, listed: Sequence[ConfigurationResult]) -> Any:
@@ -60,7 +61,12 @@ def cur(certificate: Certificate, alpha_forget: float, listed: Sequence[Configur
     rows = [_cur_row(number, item, item in listed) for number, item in reading.by_cur(certificate)]
     colour, shape = _verdict_scales(certificate)
     base = alt.Chart(_data(rows))
-    y = alt.Y("configuration:N", sort=None, title=None, axis=alt.Axis(labelLimit=_LABEL_PIXELS, grid=False))
+    y = alt.Y(
+        "configuration:N",
+        sort=None,
+        title=None,
+        axis=alt.Axis(labelLimit=_LABEL_PIXELS, labelOverlap=False, grid=False),
+    )
     x = {"scale": alt.Scale(domain=[0, 100]), "title": "forgetting risk (%)"}
     tooltip = ["configuration:N", "verdict:N", "CUR:N", "unattacked:N", "listed:N"]
     span = base.mark_rule(strokeWidth=2).encode(y=y, x=alt.X("estimate:Q", **x), x2="cur", color=colour)
@@ -73,7 +79,8 @@ def cur(certificate: Certificate, alpha_forget: float, listed: Sequence[Configur
     )
     slider = alt.Chart(_data([{"budget": 100 * alpha_forget}]))
     line = slider.mark_rule(strokeDash=[6, 4], color=BUDGET_COLOUR).encode(x=alt.X("budget:Q", **x))
-    return alt.layer(line, span, seen, plain, bound).properties(height=60 + _ROW_PIXELS * len(rows))
+    layers = alt.layer(line, span, seen, plain, bound)
+    return _readable(layers.properties(height=60 + _ROW_PIXELS * len(rows)))
 
 
 def attack_map(certificate: Certificate) -> Any:
@@ -84,9 +91,17 @@ def attack_map(certificate: Certificate) -> Any:
     rows = [_map_row(name, item, c) for name, item in names for c in columns]
     base = alt.Chart(_data(rows)).encode(
         x=alt.X(
-            "attack:N", sort=None, title=None, axis=alt.Axis(labelAngle=-30, labelLimit=200, orient="top")
+            "attack:N",
+            sort=None,
+            title=None,
+            axis=alt.Axis(labelAngle=-30, labelLimit=200, labelOverlap=False, orient="top"),
         ),
-        y=alt.Y("configuration:N", sort=None, title=None, axis=alt.Axis(labelLimit=_LABEL_PIXELS)),
+        y=alt.Y(
+            "configuration:N",
+            sort=None,
+            title=None,
+            axis=alt.Axis(labelLimit=_LABEL_PIXELS, labelOverlap=False),
+        ),
         tooltip=["configuration:N", "attack:N", "result:N"],
     )
     scale = alt.Scale(scheme="yelloworangebrown", domain=[0, 100])
@@ -98,7 +113,7 @@ def attack_map(certificate: Certificate) -> Any:
     ink = alt.condition(f"datum.upper > {_INK_CHANGES_AT}", alt.value("#ffffff"), alt.value("#000000"))
     cells = base.mark_rect(stroke="#ffffff").encode(color=fill)
     texts = base.mark_text(fontSize=12).encode(text="text:N", color=ink)
-    return alt.layer(cells, texts).properties(height=110 + _ROW_PIXELS * len(names))
+    return _readable(alt.layer(cells, texts).properties(height=110 + _ROW_PIXELS * len(names)))
 
 
 def doses(certificate: Certificate, attack: str) -> Any:
@@ -122,9 +137,16 @@ def doses(certificate: Certificate, attack: str) -> Any:
     )
     # One line per panel: a rule for every row would be drawn over itself until its dashes close.
     rule = base.mark_rule(strokeDash=[4, 3], color=BUDGET_COLOUR).encode(y=alt.Y("mean(budget):Q", **risk))
-    panel = alt.layer(rule, band, line, dots, data=_data(rows)).properties(width=215, height=110)
-    header = alt.Header(title=None, labelLimit=230, labelAnchor="start")
-    return panel.facet(alt.Facet("configuration:N", sort=titles, header=header), columns=4)
+    panel = alt.layer(rule, band, line, dots, data=_data(rows)).properties(width=_PANEL_PIXELS, height=110)
+    header = alt.Header(title=None, labelLimit=_PANEL_PIXELS, labelAnchor="start")
+    return _readable(panel.facet(alt.Facet("configuration:N", sort=titles, header=header), columns=3))
+
+
+def _readable(chart: Any) -> Any:
+    ink = {"labelColor": _INK, "titleColor": _INK}
+    return (
+        chart.configure_axis(**ink).configure_header(labelColor=_INK).configure_legend(symbolOpacity=1, **ink)
+    )
 
 
 def _data(rows: list[dict[str, Any]]) -> Any:

@@ -35,7 +35,10 @@ def serve(run: Path, *, port: int = 8501) -> int:
     """Serve ``run`` on localhost until interrupted; return the server's exit status."""
     options = [part for name, value in _OPTIONS.items() for part in (f"--{name}", value)]
     command = [sys.executable, "-m", "streamlit", "run", str(MAIN), "--server.port", str(port), *options]
-    return subprocess.run([*command, "--", str(run.resolve())], check=False).returncode
+    try:
+        return subprocess.run([*command, "--", str(run.resolve())], check=False).returncode
+    except KeyboardInterrupt:  # the usual way to end a server
+        return 0
 
 
 def check() -> list[str]:

@@ -95,4 +95,4 @@ def controls(certificate: Certificate) -> Rows:
 
 def mark(item: ConfigurationResult) -> str:
     """Return a verdict with its mark."""
-    return f"{wording.MARKS[item.verdict]} {item.verdict}"
+    return f"{wording.MARKS[item.verdict]}{wording.SPACE}{item.verdict}"

@@ -30,5 +30,5 @@ def read(run: Path) -> Certificate:
         raise AuditError("E109", f"{run.name!r} holds no {FILE}", "run `unlearn-audit certify RUN` first")
     try:
         return Certificate.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise AuditError("E510", f"{FILE} is damaged", "certify again") from None

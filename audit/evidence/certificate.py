@@ -93,7 +93,6 @@ class ConfigurationResult:
     ``cur`` is the simultaneous CUR (level delta / K) with the attack and dose that attain it, ``cur_marginal``
     the bound at level delta (exploration only), ``cur_lower`` the largest lower bound over forgetting clauses.
     ``p_forget`` and ``p_utility`` are maxima over their clauses, ``p_value`` the larger of both.
-    ``base_rate`` is the range a perfectly unlearned model would show, as a sentence part ("0" for secrets).
     ``vetoes`` are sentences; any veto removes the configuration from the valid set.
     """
 

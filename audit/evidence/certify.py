@@ -313,6 +313,7 @@ class _Certifier:
             family_size=len(assembly.candidates),
             base_rate=summary.base_rate(self.assembly, self.probes),
             not_auditable=self.assembly.count("forget", auditable=False),
+            imported=s.imported,
         ) + self._distinguishable(result)
 
     def _distinguishable(self, result: ConfigurationResult) -> str:

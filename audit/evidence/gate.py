@@ -73,6 +73,8 @@ def pick(certificate: Certificate, checkpoint: str) -> ConfigurationResult:
             f"the evidence speaks of other checkpoints than {digest[:12]}",
             "audit this checkpoint, or gate the one that was audited",
         )
+    if len({c.checkpoint for c in found}) > 1:
+        raise AuditError("E116", f"{len(found)} checkpoints begin with {digest}", "give more digits")
     return found[0]
 
 

@@ -38,16 +38,26 @@ def sentence(
     family_size: int,
     base_rate: str,
     not_auditable: int,
+    imported: bool = False,
 ) -> str:
-    """Return the one sentence that a certificate says about a checkpoint in the valid set."""
+    """Return the one sentence that a certificate says about a checkpoint in the valid set.
+
+    Where everything was counted no confidence is attached; how imported configurations were chosen is unknown.
+    """
+    census = estimand == "census"
     rate = " or ".join(LOSSES[name] for name in primary)
-    drawn = (
-        "all counted"
-        if estimand == "census"
-        else "drawn without replacement from a finite list, by lot after training"
+    drawn = "all counted" if census else "drawn without replacement from a finite list, by lot after training"
+    kind = "census" if census else f"simultaneous over {family_size} configurations"
+    counted = census and all(clause.census for clause in result.clauses)  # utility too
+    sure = "" if counted else f" at confidence {confidence:g} over repeated draws of the subjects"
+    chosen = "were given as logs" if imported else "were frozen before any score was seen"
+    error = (
+        ""
+        if counted
+        else f"; the procedure lists one that exceeds a budget in at most {1 - confidence:.3g} of such draws"
     )
     confirmed = result.confirmation
-    value = f"at most {result.cur:.3f} (simultaneous over {family_size} configurations)"
+    value = f"at most {result.cur:.3f} ({kind})"
     if confirmed:
         kind = (
             "counted exactly, the sealed subjects opened"
@@ -57,9 +67,8 @@ def sentence(
         value += f", and {confirmed.upper:.3f} ({kind})"
     parts = [
         f"For checkpoint {result.checkpoint[:12] or result.label}, {units} of the {population} subjects ({drawn}), under each of the attacks",
-        f"{', '.join(attacks)} as realised: the rate of {rate} is {value} at confidence {confidence:g} over repeated draws of the",
-        f"subjects, with checkpoints, twins and attacks held fixed; {LOSSES[utility_loss]} at most {alpha_utility:g} on average;",
-        f"{family_size} configurations were frozen before any score was seen; the procedure lists one that exceeds a budget in at most",
-        f"{1 - confidence:.3g} of such draws; a model that never knew would show {base_rate}; {not_auditable} subjects are not auditable.",
+        f"{', '.join(attacks)} as realised: the rate of {rate} is {value}{sure}, with checkpoints, twins and attacks held fixed;",
+        f"{LOSSES[utility_loss]} at most {alpha_utility:g} on average; {family_size} configurations {chosen}{error};",
+        f"a model that never knew would show {base_rate}; {not_auditable} subjects are not auditable.",
     ]
     return " ".join(parts)

@@ -63,7 +63,7 @@ def parse_recipe(text: str) -> Recipe:
     cls = METHODS[call.name]
     _refuse_unknown(call, [*_types(cls), *_types(Budget)])
     method = construct(cls, _only(call, cls), kind="method")
-    budget = construct(Budget, _spending(call, cls), kind="method")
+    budget = construct(Budget, _spending(call, method), kind="method")
     return Recipe(method, budget, parse_scope(tail.strip() if at else "all"))
 
 
@@ -109,16 +109,16 @@ def _only(call: Call, cls: Any) -> Call:
     return Call(call.name, positional + beyond, keywords)
 
 
-def _spending(call: Call, cls: Any) -> Call:
+def _spending(call: Call, method: Any) -> Call:
     """Return the call that builds the budget, with the method's own defaults under what is given."""
-    given = Call(call.name, (), {**cls.budget_defaults, **call.keywords})
+    given = Call(call.name, (), {**method.budget_defaults, **call.keywords})
     spending = _only(given, Budget)
     for side in ("forget_weight", "retain_weight"):
         if spending.keywords.get(side, 1.0) < 0:
             raise AuditError(
                 "E112", f"method {call.name}: {side} is {spending.keywords[side]}", "give a weight >= 0"
             )
-    if spending.keywords.get("retain_weight", 1.0) and "retain" not in cls().needs:
+    if spending.keywords.get("retain_weight", 1.0) and "retain" not in method.needs:
         raise AuditError(
             "E112",
             f"method {call.name} uses no retain set, got retain_weight={spending.keywords['retain_weight']}",

@@ -80,7 +80,7 @@ def assess(plan: Plan) -> Assessment:
     attacks = [ATTACKS.build(text) for text in plan.attacks]
     recipes = [parse_recipe(item) for item in plan.candidates if not isinstance(item, Given)]
     clauses = sum(len(a.doses) for a in attacks) * len(plan.loss.primary) + 1
-    design = _design(plan, sizes, clauses)
+    design = _design(plan, corpus, sizes, clauses)
     warnings = tuple(_warnings(plan, corpus, sizes))
     _refuse(plan, corpus, sizes, design)
     parameters = _parameters(plan)
@@ -108,19 +108,19 @@ def assess(plan: Plan) -> Assessment:
     )
 
 
-def _design(plan: Plan, sizes: ResolvedSizes, clauses: int) -> SampleDesign:
+def _design(plan: Plan, corpus: Corpus, sizes: ResolvedSizes, clauses: int) -> SampleDesign:
     n = sizes.forget["calibrate"]
-    population = n + sizes.forget["sealed"]
+    population = len(corpus.forget) - sizes.forget["tune"]  # what is neither looked at nor opened is sealed
     return SampleDesign(n, population, plan.budget.forget, plan.delta, len(plan.candidates), clauses)
 
 
 def _refuse(plan: Plan, corpus: Corpus, sizes: ResolvedSizes, design: SampleDesign) -> None:
-    _demand_primary(plan, corpus)
+    demand_primary(plan, corpus)
     power.refuse_hopeless(design, "forget")
     retain = sizes.retain["calibrate"]
     utility = SampleDesign(
         retain,
-        retain + sizes.retain["sealed"],
+        len(corpus.retain) - sizes.retain["tune"],
         plan.budget.utility,
         plan.delta,
         len(plan.candidates),
@@ -133,7 +133,8 @@ def _refuse(plan: Plan, corpus: Corpus, sizes: ResolvedSizes, design: SampleDesi
         power.refuse_unlikely(design, twins, losses.twin_rank(twins, plan.loss.beta), "above_twins")
 
 
-def _demand_primary(plan: Plan, corpus: Corpus) -> None:
+def demand_primary(plan: Plan, corpus: Corpus) -> None:
+    """Raise E405 when a primary loss has nothing to be computed from."""
     secrets = any(p.kind == "secret" for s in corpus.forget for p in s.probes)
     has = {
         "recovered": secrets,
@@ -142,8 +143,6 @@ def _demand_primary(plan: Plan, corpus: Corpus) -> None:
         "answered": True,
     }
     for name in plan.loss.primary:
-        if name not in has:
-            raise AuditError("E110", f"no primary loss is called {name!r}", f"known: {', '.join(has)}")
         if not has[name]:
             need = {
                 "recovered": "probes with secret: true",
@@ -156,15 +155,15 @@ def _demand_primary(plan: Plan, corpus: Corpus) -> None:
 
 
 def _warnings(plan: Plan, corpus: Corpus, sizes: ResolvedSizes) -> Iterator[str]:
-    if not corpus.twins and not plan.retrained and not plan.laboratory:
-        yield "neither twins nor a retrained model: without that control nothing can PASS"
+    if not plan.retrained and not plan.laboratory:
+        yield "no retrained model: without that control nothing can PASS"
     unknown = sum(p.kind == "secret" and p.entropy_bits is None for s in corpus.forget for p in s.probes)
     if unknown:
         yield f"{unknown} secrets have no entropy_bits: their base rate by guessing cannot be stated"
     plain = [s for s in corpus.forget if not any(p.paraphrased_questions for p in s.probes)]
     if plain and any(parse_call(a).name == "paraphrase" for a in plan.attacks):
         yield f"{len(plain)} of {len(corpus.forget)} forget subjects have no second wording: they count as failures under paraphrase"
-    if not sizes.forget["sealed"]:
+    if len(corpus.forget) == sizes.forget["tune"] + sizes.forget["calibrate"]:
         yield "no forget subject is sealed: the result is a census, and `confirm` has nothing to open"
 
 

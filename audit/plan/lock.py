@@ -22,6 +22,7 @@ from audit.methods.compose import parse_recipe
 from audit.metrics.base import METRICS
 from audit.models.load import folder_digest
 from audit.plan.corpus import corpus_of, side_digest
+from audit.plan.feasibility import demand_primary
 from audit.plan.schema import Given, Plan, parse_plan
 
 SCHEMA_VERSION = 1
@@ -63,6 +64,7 @@ class Lock:
 def make_lock(plan: Plan, project: Path, corpus: Corpus | None = None) -> Lock:
     """Freeze ``plan``: parse every recipe and attack, read and digest data and given weights."""
     corpus = corpus or corpus_of(plan)
+    demand_primary(plan, corpus)
     content: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "candidates": _candidates(plan),
@@ -100,20 +102,23 @@ def write_lock(run: Path, lock: Lock) -> None:
             )
         return
     run.mkdir(parents=True, exist_ok=True)
-    record = {
+    record: dict[str, Any] = {
         "lock_digest": lock.digest,
         "content": lock.content,
         "plan": lock.plan.model_dump(mode="json"),
         "locked_at": lock.locked_at,
         "project": os.path.relpath(lock.project, run.resolve()),
     }
+    record["file_digest"] = digest_json(
+        record
+    )  # the lock's digest does not cover paths, sizes of files, time
     temporary = target.with_suffix(f".{os.getpid()}.tmp")
     temporary.write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
     os.replace(temporary, target)
 
 
 def read_lock(run: Path) -> Lock:
-    """Read RUN/lock.json; E502 when its content does not match its digest."""
+    """Read RUN/lock.json; E502 when anything in it was changed."""
     target = run / "lock.json"
     if not target.is_file():
         raise AuditError(
@@ -123,17 +128,17 @@ def read_lock(run: Path) -> Lock:
         )
     try:
         record = json.loads(target.read_text(encoding="utf-8"))
-        project = (run / record["project"]).resolve()
-        lock = Lock(record["content"], parse_plan(record["plan"], base=run), record["locked_at"], project)
-    except (ValueError, KeyError):
+        untouched = record.pop("file_digest") == digest_json(record)
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise AuditError(
             "E502", f"{target.name} is damaged", "restore it, or lock again in a new directory"
         ) from None
-    if lock.digest != record["lock_digest"]:
+    if not untouched or digest_json(record["content"]) != record["lock_digest"]:
         raise AuditError(
             "E502", "lock.json was edited after it was locked", "restore it, or lock again in a new directory"
         )
-    return lock
+    project = (run / record["project"]).resolve()
+    return Lock(record["content"], parse_plan(record["plan"], base=run), record["locked_at"], project)
 
 
 def _candidates(plan: Plan) -> list[str]:

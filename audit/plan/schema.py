@@ -17,6 +17,8 @@ from audit.core.errors import AuditError
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=0)]
+PrimaryLoss = Literal["recovered", "above_twins", "residual_knowledge", "answered"]
+Veto = Literal["over_forgotten", "leaked_not_auditable"]
 
 
 class _Record(BaseModel):
@@ -57,9 +59,9 @@ class Laboratory(_Record):
 class Loss(_Record):
     """What counts as remembering."""
 
-    primary: tuple[str, ...] = ("recovered",)
+    primary: Annotated[tuple[PrimaryLoss, ...], Field(min_length=1)] = ("recovered",)
     """losses that decide; several join the maximum: recovered, above_twins, residual_knowledge, answered"""
-    vetoes: tuple[str, ...] = ("over_forgotten", "leaked_not_auditable")
+    vetoes: tuple[Veto, ...] = ("over_forgotten", "leaked_not_auditable")
     """losses that can only remove a configuration"""
     beta: Share = 0.01
     """share of never-trained twins allowed above the threshold of above_twins"""

@@ -87,7 +87,7 @@ def words(name: str) -> str:
 
 def p_value(value: float) -> str:
     """Return a p-value with two digits, small ones as ``< 0.0001``."""
-    return "< 0.0001" if value < 1e-4 else f"{value:.2g}"
+    return f"<{SPACE}0.0001" if value < 1e-4 else f"{value:.2g}"
 
 
 def digest(value: str, length: int = 12) -> str:

@@ -28,7 +28,8 @@ def open_seal(
 ) -> None:
     """Measure the sealed units for ``checkpoint`` and add them to RUN/measurements; resumable, but once only.
 
-    Raises E507 when the seal was broken for another checkpoint, E508 when nothing is sealed.
+    Raises E505 when the weights are gone, E507 when the seal was broken for another checkpoint, E508 when
+    nothing is sealed.
     """
     coordinator = Coordinator(run, device=device, workers=workers, progress=progress or NullProgress())
     measurements = store.read(run / MEASUREMENTS)
@@ -61,6 +62,8 @@ def _break_seal(coordinator: Coordinator, checkpoint: str, sealed: dict[str, lis
             f"the seal was broken for checkpoint {earlier.checkpoint[:12]}, {checkpoint[:12]} was asked for",
             "the sealed subjects speak for one checkpoint; another one needs a new audit",
         )
+    if earlier is None:
+        coordinator.world.locate(checkpoint)  # weights that are gone must not cost the seal
     family = json.loads((coordinator.run / "split.json").read_text(encoding="utf-8"))["family_digest"]
     for side in ("forget", "retain"):
         ledger.record(

@@ -7,6 +7,7 @@ Starting it again on the same run directory continues where it was.
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -26,6 +27,7 @@ from audit.runs import eligibility, split
 from audit.runs.backends.local import LocalBackend, default_workers
 from audit.runs.collect import Configured, collect
 from audit.runs.job import Job, Jobs, write_json
+from audit.runs.lease import Leases
 from audit.runs.project import Ledger
 from audit.runs.references import accept_laboratory, reference_jobs
 from audit.runs.world import SIDES, World
@@ -34,6 +36,8 @@ pd = lazy("pandas")
 
 MEASUREMENTS = "measurements"
 MAX_DEATHS = 3  # of one job's workers, before the job counts as failed
+MAX_DEATHS_IN_VAIN = 12  # of any workers between two jobs' ends, before the run stops
+COORDINATOR = "coordinator"  # the lease of whoever runs a run directory
 
 
 @dataclass
@@ -51,11 +55,11 @@ class Coordinator:
     def __post_init__(self) -> None:
         self.world = World(self.run, device=self.device)
         self.jobs = Jobs(self.run)
+        self.leases = Leases(self.run)
         self.ledger = Ledger(self.world.lock.project)
 
     def execute(self) -> None:
         """Run every stage and write RUN/measurements."""
-        self.jobs.clear_leftovers()
         with self._workers():
             references = self._references()
             eligible = self._eligibility(references)
@@ -67,7 +71,6 @@ class Coordinator:
 
     def perform(self, name: str, jobs: list[Job]) -> None:
         """Do one stage of jobs, with workers of its own."""
-        self.jobs.clear_leftovers()
         with self._workers():
             self._stage(name, jobs)
 
@@ -128,7 +131,9 @@ class Coordinator:
     def _split(self, eligible: eligibility.Eligibility, candidates: list[Configured]) -> list[split.Unit]:
         lists, digest = self.world.lock.content["lists"], self.world.lock.digest
         opened = {side: self.ledger.opened_before(lists[side], digest) for side in ("forget", "retain")}
-        units = split.draw(self.world, eligible, [c.checkpoint for c in candidates], opened)
+        units = self._drawn_before() or split.draw(
+            self.world, eligible, [c.checkpoint for c in candidates], opened
+        )
         family = digest_json(sorted(c.checkpoint for c in candidates))
         for side in ("forget", "retain"):
             names = [u.subject for u in units if u.side == side and u.split == "calibrate"]
@@ -145,6 +150,12 @@ class Coordinator:
             self.run / "split.json", {"family_digest": family, "units": [asdict(unit) for unit in units]}
         )
         return units
+
+    def _drawn_before(self) -> list[split.Unit]:
+        """Return this run's split if it is drawn: a candidate made later (it had failed) must not redraw it."""
+        path = self.run / "split.json"
+        record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"units": []}
+        return [split.Unit(**unit) for unit in record["units"]]
 
     def _measure(
         self, references: dict[str, str], candidates: list[Configured], units: list[split.Unit]
@@ -214,7 +225,28 @@ class Coordinator:
     # -- waiting -----------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the run directory: two coordinators would take each other's queue and folders away."""
+        if not self.leases.take(COORDINATOR):
+            raise AuditError(
+                "E303", f"{self.run.name} is being run by another process", "wait for it, or stop it first"
+            )
+        stop = self.leases.keep_alive(COORDINATOR)
+        try:
+            yield
+        finally:
+            stop.set()
+            self.leases.release(COORDINATOR)
+
+    @contextlib.contextmanager
     def _workers(self) -> Iterator[None]:
+        with self._alone():
+            self.jobs.clear_leftovers(self.leases.is_held)
+            with self._started():
+                yield
+
+    @contextlib.contextmanager
+    def _started(self) -> Iterator[None]:
         self._publish([], closed=False)
         (self.run / "logs").mkdir(exist_ok=True)
         self._backend = LocalBackend(self.run, self.workers or default_workers(self.device), self.device)
@@ -237,19 +269,25 @@ class Coordinator:
         labels = {job.key: job.label for job in jobs}
         self._publish(sorted(jobs, key=lambda job: -job.cost), closed=False, stage=name)
         deaths: dict[str, int] = {}
+        in_vain = 0  # workers that died since the last job ended
         while open_jobs:
             for key in [k for k in open_jobs if self.jobs.is_done(k) or self.jobs.failure(k)]:
                 del open_jobs[key]
+                in_vain = 0
                 self.progress.advance(name, 1, labels[key])
-            if self._backend.poll():
+            if died := self._backend.poll():
+                in_vain += died
                 self._count_deaths(open_jobs, jobs, deaths)
+            if in_vain > MAX_DEATHS_IN_VAIN:
+                cause = f"workers died {in_vain} times without ending a job"
+                raise AuditError("E304", cause, "their last words stand in RUN/logs")
             time.sleep(0.05)
         self.progress.finish(name)
 
     def _count_deaths(self, open_jobs: dict[str, None], jobs: list[Job], deaths: dict[str, int]) -> None:
         """A job whose worker dies again and again is the cause: let it fail, so that the run goes on."""
         for job in jobs:
-            if job.key in open_jobs and (self.run / "leases" / job.key).exists():
+            if job.key in open_jobs and self.leases.is_abandoned(job.key):
                 deaths[job.key] = deaths.get(job.key, 0) + 1
                 if deaths[job.key] >= MAX_DEATHS:
                     cause = f"its worker died {MAX_DEATHS} times (out of memory?)"

@@ -6,6 +6,7 @@ stands outside its claim. A retained subject counts by the probes the original a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,21 +52,21 @@ def _is_known(subject: Subject, original: dict, reference: dict | None) -> bool:
     secrets = [p for p in subject.probes if p.kind == "secret"]
     if secrets:
         return any(_yields(p, original) and not (reference and _yields(p, reference)) for p in secrets)
-    strength = [original[(subject.subject, p.probe, "extraction_strength")] for p in subject.probes]
-    base = (
-        [reference[(subject.subject, p.probe, "extraction_strength")] for p in subject.probes]
-        if reference
-        else [0.0]
-    )
-    return sum(strength) / len(strength) - sum(base) / len(base) >= KNOWN_MARGIN
+    return _strength(subject, original) - (_strength(subject, reference) if reference else 0.0) >= KNOWN_MARGIN
+
+
+def _strength(subject: Subject, values: dict) -> float:
+    """Return the mean extraction strength; NaN, which is no margin, when a probe has no score."""
+    found = [values.get((subject.subject, p.probe, "extraction_strength"), math.nan) for p in subject.probes]
+    return sum(found) / len(found)
 
 
 def _yields(probe: Any, values: dict) -> bool:
-    return max(values[(probe.subject, probe.probe, name)] for name in ("exact_match", "forced_match")) >= 1
+    return any(values.get((probe.subject, probe.probe, name), 0.0) >= 1 for name in ("exact_match", "forced_match"))
 
 
 def _right(subject: Subject, values: dict) -> tuple[str, ...]:
-    return tuple(p.probe for p in subject.probes if values[(p.subject, p.probe, "exact_match")] >= 1)
+    return tuple(p.probe for p in subject.probes if values.get((p.subject, p.probe, "exact_match"), 0.0) >= 1)
 
 
 def _refuse_hopeless(world: World, eligibility: Eligibility) -> None:

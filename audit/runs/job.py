@@ -91,11 +91,15 @@ class Jobs:
         path = self.failures / f"{key}.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
-    def clear_leftovers(self) -> None:
-        """Remove temporary folders, unmarked jobs and old failures; called before workers start."""
+    def clear_leftovers(self, is_held: Callable[[str], bool]) -> None:
+        """Remove temporary folders, unmarked jobs and old failures; called before workers start.
+
+        Jobs that ``is_held`` names by key stay: a worker may outlive its coordinator until its job is done.
+        """
         shutil.rmtree(self.failures, ignore_errors=True)
         for folder in self.folder.glob("*") if self.folder.is_dir() else ():
-            if not (folder / "DONE").is_file():
+            key = folder.name.lstrip(".").partition(".")[0]  # of a temporary folder: .KEY.PID
+            if not (folder / "DONE").is_file() and not is_held(key):
                 shutil.rmtree(folder)
 
 

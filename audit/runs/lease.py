@@ -6,11 +6,14 @@ process number is not the same worker), and its modification time is the heartbe
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +35,21 @@ class Leases:
             return True
         if not _is_dead(path):
             return False
-        # The rename succeeds for exactly one of several workers that saw the same dead lease.
-        grave = path.with_name(f".{key}.{os.getpid()}")
-        try:
-            os.rename(path, grave)
-        except FileNotFoundError:
-            return False
-        grave.unlink()
-        return self._create(path)
+        with self._one_at_a_time():
+            # Looked at again: whoever was here before may have put a live lease in its place.
+            if not _is_dead(path):
+                return False
+            path.unlink(missing_ok=True)
+            return self._create(path)
+
+    def is_held(self, key: str) -> bool:
+        """Return whether a live worker holds the lease of job ``key``."""
+        path = self.folder / key
+        return path.exists() and not _is_dead(path)
+
+    def is_abandoned(self, key: str) -> bool:
+        """Return whether the worker that holds the lease of job ``key`` is dead."""
+        return _is_dead(self.folder / key)
 
     def release(self, key: str) -> None:
         """Give the lease back."""
@@ -50,6 +60,13 @@ class Leases:
         stop = threading.Event()
         threading.Thread(target=_beat, args=(self.folder / key, stop), daemon=True).start()
         return stop
+
+    @contextlib.contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        """Hold a lock of the operating system, which goes with its holder however that one ends."""
+        with (self.folder / ".takeover").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def _create(self, path: Path) -> bool:
         # Written beside and linked: the lease appears with its content or not at all.

@@ -5,6 +5,7 @@ Neither ever lies in a run directory or a bundle: whoever holds the key can link
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from audit.core.digest import digest_bytes, digest_json
+from audit.core.digest import digest_bytes
 from audit.core.errors import AuditError
 
 STATE_FOLDER = ".unlearn-audit"
@@ -24,14 +25,23 @@ def pseudonym_key(project: Path, laboratory_seed: int | None) -> bytes:
     if laboratory_seed is not None:
         return bytes.fromhex(digest_bytes(f"laboratory pseudonyms {laboratory_seed}".encode()))
     path = project / STATE_FOLDER / "key"
-    path.parent.mkdir(exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return bytes.fromhex(path.read_text(encoding="ascii").strip())
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(secrets.token_hex(32))
+    if not path.exists():
+        _make_key(path)
     return bytes.fromhex(path.read_text(encoding="ascii").strip())
+
+
+def _make_key(path: Path) -> None:
+    """Write a new key beside ``path`` and link it there: whoever reads it reads all 32 bytes."""
+    path.parent.mkdir(exist_ok=True)
+    draft = path.with_name(f".key.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(
+        os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii"
+    ) as file:
+        file.write(secrets.token_hex(32))
+    with contextlib.suppress(FileExistsError):  # another process was faster; its key is the project's
+        os.link(draft, path)
+    draft.unlink()
 
 
 @dataclass(frozen=True)
@@ -83,11 +93,20 @@ class Ledger:
         return found[0] if found else None
 
     def record(self, **fields: Any) -> None:
-        """Append an opening unless the same one stands there already (a resumed run)."""
+        """Append an opening unless the same one stands there already (a resumed run).
+
+        E509 when this lock has opened other units of the same list: one audit draws once.
+        """
         units = tuple(sorted(fields.pop("units")))
         opening = Opening(units=units, time=datetime.now(UTC).isoformat(timespec="seconds"), **fields)
-        known = {_identity(item) for item in self.openings()}
-        if _identity(opening) in known:
+        earlier = [item for item in self.openings() if _place(item) == _place(opening)]
+        if any(item.units != units for item in earlier):
+            raise AuditError(
+                "E509",
+                f"this lock has opened {len(earlier[0].units)} {opening.side} subjects, now it would open others",
+                "go on in the run directory that opened them, or lock a new audit",
+            )
+        if earlier:
             return
         self.path.parent.mkdir(exist_ok=True)
         line = json.dumps(opening.__dict__, sort_keys=True) + "\n"
@@ -98,5 +117,6 @@ class Ledger:
             os.fsync(file.fileno())
 
 
-def _identity(opening: Opening) -> str:
-    return digest_json({name: value for name, value in opening.__dict__.items() if name != "time"})
+def _place(opening: Opening) -> tuple[str, ...]:
+    """What of one audit an opening is about."""
+    return (opening.lock_digest, opening.list_digest, opening.side, opening.split, opening.checkpoint)

@@ -15,6 +15,7 @@ from audit.core.lazy import lazy
 from audit.data.records import Probe
 from audit.methods.compose import parse_recipe, run_recipe
 from audit.metrics.base import METRICS
+from audit.metrics.measure import measure, without_generation
 from audit.models.load import LanguageModel, save, weight_digest
 from audit.models.scoring import Decoding, Scored, score
 from audit.runs.references import second_wordings, train
@@ -110,8 +111,7 @@ def _score_all(
     for item in attack.apply(model, probes, context):
         # Twins answer for the threshold of the last dose only; earlier doses would cost as much again.
         wanted = [p for p in item.probes if world.side_of[p.subject] != "twin" or item.dose == last]
-        for scored in _score(item, wanted, generated_sides=spec["generate"], world=world):
-            rows.extend(_rows(item, scored))
+        rows.extend(_rows(item, _score(item, wanted, generated_sides=spec["generate"], world=world)))
         cells.update((item.dose, world.side_of[p.subject]) for p in wanted)
         asked.update((item.dose, p.subject, p.probe) for p in wanted)
     return rows, cells, asked
@@ -150,13 +150,11 @@ def _decoding(model: LanguageModel, probes: Sequence[Probe]) -> Decoding:
     return Decoding(max_new_tokens=longest + 4)
 
 
-def _rows(item: Attacked, scored: Scored) -> Iterable[tuple]:
-    for name in METRICS:
-        metric = METRICS[name]
-        if metric.needs_generation and scored.generation is None:
-            continue
-        value = float(metric().value(scored))  # type: ignore[call-arg]
-        yield (item.dose, item.fold, scored.draw, scored.subject, scored.probe, name, value)
+def _rows(item: Attacked, scored: Sequence[Scored]) -> Iterable[tuple]:
+    spoken = [one for one in scored if one.generation is not None]
+    silent = [one for one in scored if one.generation is None]
+    for r in (*measure(spoken, METRICS), *measure(silent, without_generation(METRICS))):
+        yield (item.dose, item.fold, r.draw, r.subject, r.probe, r.metric, r.value)
 
 
 _TASKS: dict[str, Callable[[dict[str, Any], Path, World], Result]] = {

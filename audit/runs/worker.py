@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 import time
 import traceback
@@ -44,9 +45,11 @@ def _try(job: Job, jobs: Jobs, leases: Leases, world: World) -> bool:
     if jobs.is_done(job.key) or jobs.failure(job.key) or not leases.take(job.key):
         return False
     stop = leases.keep_alive(job.key)
+    began = time.monotonic()
     try:
         if not jobs.is_done(job.key):
             jobs.perform(job, lambda folder: perform(job.spec, folder, world))
+            _note_cost(world.run, job, time.monotonic() - began)
     except AuditError as error:
         jobs.fail(job, {"code": error.code, "cause": error.cause, "remedy": error.remedy})
     except Exception as error:
@@ -55,6 +58,14 @@ def _try(job: Job, jobs: Jobs, leases: Leases, world: World) -> bool:
         stop.set()
         leases.release(job.key)
     return True
+
+
+def _note_cost(run: Path, job: Job, seconds: float) -> None:
+    """Append what the job took; a log for people and benchmarks, never a measurement of the audit."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kilobytes on Linux
+    line = {"kind": job.spec["kind"], "label": job.label, "seconds": round(seconds, 3), "peak_bytes": peak}
+    with (run / "logs" / f"costs-{os.getpid()}.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
 
 
 def _without_text(error: Exception) -> dict[str, Any]:

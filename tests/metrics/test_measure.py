@@ -10,7 +10,7 @@ import pytest
 from audit.core.errors import AuditError
 from audit.metrics import measure as measuring
 from audit.metrics.base import METRICS
-from audit.metrics.table import metrics_table
+from audit.metrics.catalogue import table
 from audit.models.scoring import Scored
 
 
@@ -56,7 +56,7 @@ def test_the_header_records_name_version_direction_and_range():
 
 
 def test_the_table_has_one_row_for_every_registered_metric():
-    rows = {row["metric"]: row for row in metrics_table()}
+    rows = {row["metric"]: row for row in table()}
     assert list(rows) == list(METRICS)
     assert all(row["about"] and row["source"] for row in rows.values())
-    assert rows["nll"]["range"] == "0 to unbounded"
+    assert rows["nll"]["range"] == [0.0, None]

@@ -43,7 +43,7 @@ def test_hoeffding_bentkus_inverts_the_smaller_of_its_two_tails(losses):
 
 
 def test_bentkus_counts_whole_failures():
-    """e P(Bin(200, .1) <= 14) = .253; with the 15 of a float ceiling it would be .389, and Hoeffding's .331."""
+    """e P(Bin(200, .1) <= 14) = .253; the 15 of a float ceiling would give .389, and Hoeffding's is .331."""
     sample = Sample(np.repeat([1.0, 0.0], [14, 186]))
     chernoff = exp(-200 * (0.07 * log(0.7) + 0.93 * log(0.93 / 0.9)))
     assert HB.p_value(sample, 0.1) == pytest.approx(min(e * binom.cdf(14, 200, 0.1), chernoff), rel=1e-9)

@@ -1,7 +1,7 @@
 """Every registered bound is held to its promise; nobody edits this file to add one.
 
-Monte-Carlo cells here are small (the seeds are fixed, so they cannot flicker); tests/validity repeats them with
-10,000 replications.
+Monte-Carlo cells here are small (the seeds are fixed, so they cannot flicker); tests/validity repeats them
+with 10,000 replications.
 """
 
 import dataclasses

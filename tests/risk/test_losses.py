@@ -50,7 +50,7 @@ def test_above_twins_pools_the_mean_and_exceeds_strictly():
     [(200, 0.01, 199), (99, 0.01, 99), (199, 0.01, 198), (19, 0.05, 19), (9, 0.3, 7), (29, 0.1, 27)],
 )
 def test_the_rank_of_the_threshold_is_exact(m, beta, rank):
-    """r = m + 1 - floor(beta (m + 1)): 201 - 2, 100 - 1, 200 - 2, 20 - 1, 10 - 3 (0.3 x 10 = 3 exactly), 30 - 3."""
+    """r = m + 1 - floor(beta (m + 1)): 201 - 2, 100 - 1, 200 - 2, 20 - 1, 10 - 3 (exactly), 30 - 3."""
     assert losses.twin_rank(m, beta) == rank
     twins = np.arange(1, m + 1, dtype=float)
     assert losses.twin_threshold(np.random.default_rng(0).permutation(twins), beta) == rank

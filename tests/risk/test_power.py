@@ -15,10 +15,10 @@ DEMO = SampleDesign(n=90, population=120, alpha=0.1, delta=0.05, family_size=16,
 
 
 def test_the_demos_numbers():
-    """STATISTICS §5: four failures of 90 are allowed; PASS is sure with up to 4 leaking of 120; FAIL starts at 13.
+    """Four failures of 90 are allowed; PASS is sure with up to 4 leaking of 120; FAIL starts at 13 of 90.
 
-    13 of 90 is certainty (12 of 120 are allowed), so it holds for every number A of forget clauses >= 1. With a
-    single clause (A = 0, level .05) FAIL would start at 12, since P(Hyp(120, 12, 90) = 12) = .026.
+    13 of 90 is certainty (12 of 120 are allowed), so it holds for every number of forget clauses A >= 1.
+    With a single clause (A = 0, level .05) FAIL would start at 12, since P(Hyp(120, 12, 90) = 12) = .026.
     """
     assert power.allowed_failures(DEMO) == 4
     assert power.certification_probability(DEMO, 4 / 120) == 1

@@ -83,7 +83,7 @@ def test_cur_is_the_largest_upper_bound_and_names_its_attack():
 
 
 def test_the_demos_numbers_hold_in_the_model():
-    """150 forgotten persons less 30 tuned; 90 of 120 opened; K = 16: four failures pass, five do not, 13 fail."""
+    """90 of 120 persons opened, K = 16: four failures pass, five do not, 13 fail."""
     model = fitted(
         forget(counted(0, 4, 5, 12, 13)), utility(counted(0, 0, 0, 0, 0)), family_size=16, family="bonferroni"
     )
@@ -123,7 +123,7 @@ def test_auto_picks_the_theorem_from_the_declared_design(changes, graded, expect
 
 
 def test_zero_one_values_alone_do_not_make_a_loss_binary():
-    """A graded loss can show 0 and 1 only in a sample; choosing the theorem by that is choosing by the data."""
+    """A graded loss can show only 0 and 1 in a sample; choosing by that is choosing by the data."""
     assert fitted(forget(counted(1), binary=None)).clauses_[0].bound == "betting_without_replacement"
 
 
@@ -164,7 +164,7 @@ def test_a_census_is_counted_and_not_bounded(failures, p_value):
 
 
 def test_a_census_of_graded_losses_is_their_mean():
-    """36 losses of 1/3 on 120 units: the mean is .1, within a budget of .1 although 1/3 is no binary fraction."""
+    """36 losses of 1/3 on 120 units: the mean is .1, within a budget of .1, though 1/3 is rounded."""
     losses = np.concatenate([np.full(36, 1 / 3), np.zeros(84)])[None]
     clause = fitted(forget(losses, binary=False)).clauses_[0]
     assert clause.upper[0] == pytest.approx(0.1, rel=1e-15)
@@ -305,7 +305,7 @@ def test_opening_the_sealed_units_turns_the_bound_into_a_count():
 
 
 def test_a_configuration_fails_when_a_lower_bound_at_delta_over_all_clauses_exceeds_its_budget():
-    """12 of 90 with 12 of 120 allowed: P(Hyp(120, 12, 90) = 12) = .026 convicts one clause at .05, not two at .025."""
+    """12 of 90, 12 of 120 allowed: P(Hyp(120, 12, 90) = 12) = .026 convicts at .05, not at .05 / 2."""
     assert comb(90, 12) / (comb(120, 12)) == pytest.approx(0.026, abs=5e-4)
     assert fitted(forget(counted(12))).fails_.tolist() == [True]
     assert fitted(forget(counted(12)), utility(counted(0))).fails_.tolist() == [False]

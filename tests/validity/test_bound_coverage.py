@@ -1,7 +1,7 @@
 """Every registered bound in every design it claims: 10,000 replications per cell, judged together.
 
-A cell is flagged at 1 % evidence over the whole study (Holm's first step: 1 % over the number of cells), so that
-a valid engine passes with probability at least 99 % whatever the seed.
+A cell is flagged at 1 % evidence over the whole study (1 % over the number of cells), so that a valid engine
+passes with probability at least 99 %, whatever the seed.
 """
 
 from itertools import product

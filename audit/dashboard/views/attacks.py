@@ -17,7 +17,7 @@ def show() -> None:
         "An attack under which the original does not fail is uninformative: withstanding it says nothing."
     )
     parts.table(tables.attacks(certificate))
-    st.header("Upper bounds under each attack")
+    st.subheader("Upper bounds under each attack")
     columns = reading.columns(certificate)
     alt = (
         f"Upper bounds of {len(certificate.configurations)} candidates and the controls under {len(columns)} "
@@ -33,7 +33,7 @@ def show() -> None:
 
 def _doses(certificate: Certificate, attack: str) -> None:
     label = next((a.label for a in certificate.attacks if a.attack == attack), attack)
-    st.header(f"Dose and response: {label}")
+    st.subheader(f"Dose and response: {label}")
     alt = f"How every candidate's forgetting risk grows with the dose of {label}; numbers in the table above."
     st.altair_chart(charts.doses(certificate, attack), alt=alt)
     st.caption(

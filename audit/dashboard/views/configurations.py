@@ -48,11 +48,12 @@ def _slider(certificate: Certificate) -> float:
     """Return the forgetting budget in [0, 1]; the locked one is given back without rounding."""
     locked = 100 * certificate.alpha_forget
     percent = st.slider(
-        "Budget for the forgetting risk (%)",
-        STEP,
-        100.0,
-        round(locked, 6),
-        STEP,
+        "Budget for the forgetting risk",
+        min_value=STEP,
+        max_value=100.0,
+        value=round(locked, 6),
+        step=STEP,
+        format="%.1f %%",
         key="budget",
         bind="query-params",
     )

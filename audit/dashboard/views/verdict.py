@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from audit.core.lazy import lazy
 from audit.dashboard import parts, source, tables
 from audit.report import reading, wording
@@ -16,28 +18,32 @@ def show() -> None:
     _sentences("Reasons", certificate.reasons)
     _sentences("What is said", certificate.sentences)
     _sentences("What is not said", certificate.not_said)
-    st.header("Configurations")
+    st.subheader("Configurations")
     parts.table(tables.configurations(certificate))
-    st.header("Controls")
+    st.subheader("Controls")
     parts.table(tables.controls(certificate))
     for item in certificate.configurations:
         if item.confirmation is not None:
             k = item.confirmation
             where = wording.attack(certificate, k.attack, k.dose)
             st.markdown(f"Confirmed for {item.label}: {k.failures:g} of {k.population} under {where}.")
-    st.header("Provenance")
+    st.subheader("Provenance, SHA-256")
     facts = [
-        ("lock (SHA-256)", certificate.lock_digest),
-        ("multiplicity", f"{certificate.family}, K = {certificate.family_size}"),
+        f"lock: `{certificate.lock_digest}`",
+        f"multiplicity: {certificate.family}, K = {certificate.family_size}; estimand: {certificate.estimand}",
+        *(f"subjects, {name}: {count}" for name, count in certificate.units),
+        *(f"{c.label}: `{c.checkpoint or 'no digest in the log'}`" for c in certificate.valid_set),
     ]
-    facts += [(f"subjects, {name}", str(count)) for name, count in certificate.units]
-    facts += [(f"checkpoint, {c.label}", c.checkpoint or "–") for c in certificate.valid_set]
-    parts.table([{"what": name, "value": value} for name, value in facts])
+    st.markdown(_bullets(facts))
 
 
 def _sentences(title: str, sentences: tuple[str, ...]) -> None:
     if sentences:
-        st.markdown(f"**{title}**\n\n" + "\n".join(f"- {sentence}" for sentence in sentences))
+        st.markdown(f"**{title}**\n\n{_bullets(sentences)}")
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
 
 
 if __name__ == "__main__":
