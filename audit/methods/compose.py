@@ -113,16 +113,19 @@ def _spending(call: Call, method: Any) -> Call:
     """Return the call that builds the budget, with the method's own defaults under what is given."""
     given = Call(call.name, (), {**method.budget_defaults, **call.keywords})
     spending = _only(given, Budget)
-    for side in ("forget_weight", "retain_weight"):
-        if spending.keywords.get(side, 1.0) < 0:
-            raise AuditError(
-                "E112", f"method {call.name}: {side} is {spending.keywords[side]}", "give a weight >= 0"
-            )
-    if spending.keywords.get("retain_weight", 1.0) and "retain" not in method.needs:
+    plain = dataclasses.asdict(Budget())
+    forget, retain = (spending.keywords.get(side, plain[side]) for side in ("forget_weight", "retain_weight"))
+    if retain and "retain" not in method.needs:
         raise AuditError(
             "E112",
-            f"method {call.name} uses no retain set, got retain_weight={spending.keywords['retain_weight']}",
+            f"method {call.name} uses no retain set, got retain_weight={retain}",
             "leave retain_weight out or choose a method with a retain term, such as graddiff",
+        )
+    if min(forget, retain) < 0 or not forget + retain:
+        raise AuditError(
+            "E112",
+            f"method {call.name}: weights are {forget} (forget) and {retain} (retain)",
+            "give weights >= 0, one of them positive",
         )
     return spending
 

@@ -84,7 +84,7 @@ def save(model: LanguageModel, folder: Path) -> None:
         model.network.peft_config["default"].save_pretrained(str(folder))
     else:
         # The in-memory names, so that the files' digest is the network's digest.
-        with _quiet():
+        with quiet():
             model.network.save_pretrained(folder, safe_serialization=True, save_original_format=False)
     model.tokenizer.save_pretrained(folder)
     (folder / PROMPT_FILE).write_text(json.dumps({"style": model.prompt.style}) + "\n", encoding="utf-8")
@@ -131,7 +131,7 @@ def _load_network(folder: Path) -> Any:
     if _read_json(folder / "config.json").get("quantization_config"):
         raise AuditError("E202", "the weights are stored quantized", "give the unquantized checkpoint")
     try:
-        with _quiet():
+        with quiet():
             network, found = transformers.AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=torch.float32,
@@ -159,7 +159,7 @@ def _load_tokenizer(folder: Path) -> Any:
             "E204", "the model directory has no tokenizer files", "save the tokenizer beside the weights"
         )
     try:
-        with _quiet():
+        with quiet():
             return transformers.AutoTokenizer.from_pretrained(
                 folder, trust_remote_code=False, local_files_only=True
             )
@@ -236,7 +236,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep transformers' bars and notes off the terminal for a moment."""
     level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()

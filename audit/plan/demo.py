@@ -29,17 +29,17 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
         "task_vector(lr=0.001, steps=60)",
     ),
     "smollm2": (
-        "graddiff(lr=2e-05, steps=40)",
-        "npo(lr=5e-05, steps=40)",
-        "simnpo(lr=5e-05, steps=40)",
-        "idk_dpo(lr=5e-05, steps=40)",
+        "graddiff(lr=5e-05, steps=20, batch=16)",
+        "npo(lr=0.0001, steps=40, batch=16)",
+        "simnpo(beta=1.0, forget_weight=1.0, retain_weight=2.0, lr=0.0001, steps=40, batch=16)",
+        "idk_dpo(lr=0.0001, steps=40, batch=16)",
     ),
 }
 CANDIDATES["large"] = CANDIDATES["lab"]
 
 ATTACKS: dict[str, tuple[str, ...]] = {
     "lab": ("none", "quantize(int4)", "quantize(nf4)", "relearn(steps=[5, 10, 25])", "paraphrase"),
-    "smollm2": ("none", "quantize(int4)", "quantize(nf4)", "relearn(steps=[10, 25], lr=5e-05)", "paraphrase"),
+    "smollm2": ("none", "quantize(int4)", "quantize(nf4)", "relearn(steps=[10, 25], lr=0.0001, batch=16)", "paraphrase"),
 }
 ATTACKS["large"] = ATTACKS["lab"]
 

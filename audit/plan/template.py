@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from pydantic import BaseModel
 
 from audit.plan.schema import DEFAULT_ATTACKS, Budget, Data, Laboratory, Loss, Plan
@@ -33,7 +35,7 @@ def template() -> str:
         ),
         f"candidates:  # {plan['candidates'].description}",
         *[f"  - {text}" for text in _EXAMPLE_CANDIDATES],
-        "#  - given: ./already-unlearned",
+        "  # - given: ./already-unlearned",
         f"attacks:  # {plan['attacks'].description}",
         *[f"  - {text}" for text in DEFAULT_ATTACKS],
         "loss:",
@@ -68,7 +70,7 @@ def laboratory_plan(
     lines = [
         "# The built-in laboratory: fictitious persons, a model that learns them, a model that never did.",
         "version: 1",
-        f"title: {title}",
+        f"title: {json.dumps(title)}",
         "laboratory:",
         *_block(Laboratory, laboratory.model_dump()),
         "candidates:",
@@ -91,5 +93,5 @@ def _block(model: type[BaseModel], values: dict[str, object], optional: tuple[st
     lines = []
     for name, value in values.items():
         line = "  " + _line(name, value, model.model_fields[name].description)
-        lines.append(("#" + line[1:]) if name in optional else line)
+        lines.append(line.replace("  ", "  # ", 1) if name in optional else line)
     return lines

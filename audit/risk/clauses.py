@@ -135,43 +135,45 @@ def _statement(clause: Clause, row: int, alpha: float, levels: Levels, theorem: 
         return NOT_APPLICABLE
     if not np.asarray(clause.measured)[row]:
         return Statement()
-    missing = int(np.isnan(clause.losses[row]).sum())
-    worst, best = (np.where(np.isnan(clause.losses[row]), fill, clause.losses[row]) for fill in (1.0, 0.0))
+    absent = np.isnan(clause.losses[row])
+    missing, worst = int(absent.sum()), np.where(absent, 1.0, clause.losses[row])
+    total = fsum(worst)
     if theorem is None:
-        return _counted(clause, row, alpha, fsum(worst), missing)
+        return _counted(clause, row, alpha, total, missing)
     if not clause.units:
         return Statement()
     left = None if clause.population is None else clause.population - clause.seen_units
-    high, low = (Sample(losses, left, planned=clause.units) for losses in (worst, best))
+    high = Sample(worst, left, planned=clause.units)
+    low = Sample(np.where(absent, 0.0, worst), left, planned=clause.units) if missing else high
     return Statement(
         n=clause.units,
-        total=fsum(worst),
+        total=total,
         missing=missing,
-        estimate=_over_list(clause, row, fsum(worst) / clause.units),
-        upper=_over_list(clause, row, theorem.upper(high, levels.simultaneous)),
-        lower=_over_list(clause, row, theorem.lower(low, levels.simultaneous)),
-        upper_marginal=_over_list(clause, row, theorem.upper(high, levels.marginal)),
-        lower_failing=_over_list(clause, row, theorem.lower(low, levels.failing)),
+        estimate=_over_list(clause, clause.seen_total(row), total / clause.units),
+        upper=_over_list(clause, clause.seen_total(row), theorem.upper(high, levels.simultaneous)),
+        lower=_over_list(clause, clause.seen_least(row), theorem.lower(low, levels.simultaneous)),
+        upper_marginal=_over_list(clause, clause.seen_total(row), theorem.upper(high, levels.marginal)),
+        lower_failing=_over_list(clause, clause.seen_least(row), theorem.lower(low, levels.failing)),
         p_value=_p_value(clause, row, alpha, theorem, high),
     )
 
 
 def _counted(clause: Clause, row: int, alpha: float, total: float, missing: int) -> Statement:
     """Return the exact value of a census; units without a score are the only thing left open."""
-    size, everything = clause.population or 1, total + clause.seen_total(row)
-    high, low = everything / size, (everything - missing) / size
-    p_value = 0.0 if Fraction(everything) <= exact(alpha) * size else 1.0
+    size, most = clause.population or 1, total + clause.seen_total(row)
+    high, low = most / size, (total - missing + clause.seen_least(row)) / size
+    p_value = 0.0 if Fraction(most) <= exact(alpha) * size else 1.0
     return Statement(clause.units, total, missing, high, high, low, high, low, p_value)
 
 
-def _over_list(clause: Clause, row: int, rest: float) -> float:
-    """Return the mean over the whole list when its units not opened before have the mean ``rest``."""
+def _over_list(clause: Clause, seen: float, rest: float) -> float:
+    """Return the mean over the list when units seen before sum to ``seen`` and the rest has mean ``rest``."""
     if clause.population is None or not clause.seen_units:
         return rest
     left = rest * (clause.population - clause.seen_units)
     if abs(left - round(left)) < 1e-9:
         left = round(left)  # a whole number of units that was divided by their number
-    return (clause.seen_total(row) + left) / clause.population
+    return (seen + left) / clause.population
 
 
 def _p_value(clause: Clause, row: int, alpha: float, theorem: Bound, sample: Sample) -> float:

@@ -28,6 +28,7 @@ class Clause:
     population: N of the finite list, units already seen included; None for i.i.d. draws.
     seen_units: units of the list opened in earlier audits; they are not among the n columns.
     seen_totals: (C,) their summed losses, counted exactly, a missing score as 1.
+    seen_missing: (C,) how many of them have no score, and count as 0 in lower bounds. Default none.
     measured: (C,) bool; False is planned but not measured: p = 1, upper = 1. Default all True.
     applicable: (C,) bool; False says nothing about this configuration and is skipped. Default all True.
     fixed: False if losses would come out differently on repetition (unseeded sampling, a judge).
@@ -47,6 +48,7 @@ class Clause:
     applicable: np.ndarray | None = None
     fixed: bool = True
     binary: bool | None = None
+    seen_missing: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         losses = np.asarray(self.losses, dtype=np.float64)
@@ -81,13 +83,13 @@ class Clause:
         """Return (C,) bool: rows that carry losses, measured and applicable."""
         return self._flags("measured") & self._flags("applicable")
 
-    def filled(self, missing: float) -> np.ndarray:
-        """Return the losses (C, n) with ``missing`` in place of NaN."""
-        return np.where(np.isnan(self.losses), missing, self.losses)
-
     def seen_total(self, row: int) -> float:
-        """Return the summed losses of the units seen before, of one configuration."""
+        """Return the summed losses of the units seen before, of one configuration; missing scores as 1."""
         return 0.0 if self.seen_totals is None else float(self.seen_totals[row])
+
+    def seen_least(self, row: int) -> float:
+        """Return the same with missing scores as 0."""
+        return self.seen_total(row) - (0.0 if self.seen_missing is None else float(self.seen_missing[row]))
 
     def _flags(self, field: str) -> np.ndarray:
         value = getattr(self, field)
@@ -126,6 +128,12 @@ class Clause:
         if not self.fixed:
             raise ValueError(
                 f"{self.name}: random losses cannot be counted exactly, got seen_units={self.seen_units}"
+            )
+        if self.seen_missing is not None and not bool(
+            (np.asarray(self.seen_missing) <= self.seen_totals).all()
+        ):
+            raise ValueError(
+                f"{self.name}: missing scores count as 1, so seen_missing cannot exceed seen_totals"
             )
         totals = np.asarray(self.seen_totals, dtype=np.float64)
         object.__setattr__(self, "seen_totals", totals)

@@ -45,11 +45,11 @@ def _try(job: Job, jobs: Jobs, leases: Leases, world: World) -> bool:
     if jobs.is_done(job.key) or jobs.failure(job.key) or not leases.take(job.key):
         return False
     stop = leases.keep_alive(job.key)
-    began = time.monotonic()
+    began, busy = time.monotonic(), time.process_time()
     try:
         if not jobs.is_done(job.key):
             jobs.perform(job, lambda folder: perform(job.spec, folder, world))
-            _note_cost(world.run, job, time.monotonic() - began)
+            _note_cost(world.run, job, time.monotonic() - began, time.process_time() - busy)
     except AuditError as error:
         jobs.fail(job, {"code": error.code, "cause": error.cause, "remedy": error.remedy})
     except Exception as error:
@@ -60,10 +60,16 @@ def _try(job: Job, jobs: Jobs, leases: Leases, world: World) -> bool:
     return True
 
 
-def _note_cost(run: Path, job: Job, seconds: float) -> None:
+def _note_cost(run: Path, job: Job, seconds: float, cpu_seconds: float) -> None:
     """Append what the job took; a log for people and benchmarks, never a measurement of the audit."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kilobytes on Linux
-    line = {"kind": job.spec["kind"], "label": job.label, "seconds": round(seconds, 3), "peak_bytes": peak}
+    line = {
+        "kind": job.spec["kind"],
+        "label": job.label,
+        "seconds": round(seconds, 3),
+        "cpu_seconds": round(cpu_seconds, 3),
+        "peak_bytes": peak,
+    }
     with (run / "logs" / f"costs-{os.getpid()}.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 

@@ -58,6 +58,7 @@ def test_writing_and_parsing_are_inverse(name, lr, steps, scope):
         ("npo(1, 2)", "E112", "takes 1 values"),
         ("npo(0.1, beta=0.2)", "E112", "twice"),
         ("ga(retain_weight=1)", "E112", "graddiff"),
+        ("ga(forget_weight=0)", "E112", "one of them positive"),
         ("npo + gu", "E111", "form"),
         ("npo(", "E111", "form"),
         ("", "E111", "form"),

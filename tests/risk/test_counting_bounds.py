@@ -46,7 +46,7 @@ def test_failures_are_counted_not_rounded():
     losses = np.zeros(200)
     losses[:14] = 1
     assert np.ceil(200 * losses.mean()) == 15
-    assert Sample(losses).failures() == 14
+    assert Sample(losses).failures == 14
 
 
 def hypergeometric_cdf(failures, size, failing, n):

@@ -53,6 +53,10 @@ def test_the_design_follows_from_what_was_declared(changes, design, census):
         ({"seen_units": 2, "seen_totals": np.full(2, np.nan)}, r"in \[0, 2\]"),
         ({"seen_units": 2, "seen_totals": np.zeros(3)}, r"in \[0, 2\]"),
         ({"seen_units": 2, "seen_totals": np.full(2, 0.5), "binary": True}, "whole numbers"),
+        (
+            {"seen_units": 2, "seen_totals": np.ones(2), "seen_missing": np.full(2, 2)},
+            "cannot exceed seen_totals",
+        ),
         ({"measured": np.ones(3, dtype=bool)}, "measured must be"),
         ({"applicable": np.ones(2)}, "applicable must be"),
     ],

@@ -304,6 +304,13 @@ def test_opening_the_sealed_units_turns_the_bound_into_a_count():
     assert (clause.upper[0], clause.lower[0], clause.p_value[0]) == (7 / 120, 7 / 120, 0.0)
 
 
+def test_missing_scores_of_units_opened_before_count_for_neither_side():
+    """5 failures counted before, 3 of them units without a score: 5 + 1 upward, 2 + 1 downward, of 120."""
+    seen = {"seen_units": 90, "seen_totals": np.array([5.0]), "seen_missing": np.array([3])}
+    clause = fitted(forget(counted(1, n=30), **seen)).clauses_[0]
+    assert (clause.upper[0], clause.lower[0]) == (6 / 120, 3 / 120)
+
+
 def test_a_configuration_fails_when_a_lower_bound_at_delta_over_all_clauses_exceeds_its_budget():
     """12 of 90, 12 of 120 allowed: P(Hyp(120, 12, 90) = 12) = .026 convicts at .05, not at .05 / 2."""
     assert comb(90, 12) / (comb(120, 12)) == pytest.approx(0.026, abs=5e-4)

@@ -36,15 +36,15 @@ class Binomial:
 
     def upper(self, sample: Sample, delta: float) -> float:
         """Return the 1 - delta quantile of Beta(k + 1, n - k)."""
-        return _upper(sample.failures(), len(sample), checked(delta))
+        return _upper(sample.failures, len(sample), checked(delta))
 
     def lower(self, sample: Sample, delta: float) -> float:
         """Return the delta quantile of Beta(k, n - k + 1)."""
-        return 1 - _upper(len(sample) - sample.failures(), len(sample), checked(delta))
+        return 1 - _upper(len(sample) - sample.failures, len(sample), checked(delta))
 
     def p_value(self, sample: Sample, alpha: float | Fraction) -> float:
         """Return P(Bin(n, alpha) <= k)."""
-        return _cdf(sample.failures(), len(sample), float(alpha))
+        return _cdf(sample.failures, len(sample), float(alpha))
 
 
 @lru_cache(maxsize=4096)

@@ -37,14 +37,14 @@ class Hypergeometric:
         if not len(sample):
             return 1.0
         size = _size(sample)
-        return most_failing(sample.failures(), len(sample), size, checked(delta)) / size
+        return most_failing(sample.failures, len(sample), size, checked(delta)) / size
 
     def lower(self, sample: Sample, delta: float) -> float:
         """Return M- / N with M- the smallest M for which P(Hyp(N, M, n) >= k) > delta."""
         if not len(sample):
             return 0.0
         size = _size(sample)
-        passing = most_failing(len(sample) - sample.failures(), len(sample), size, checked(delta))
+        passing = most_failing(len(sample) - sample.failures, len(sample), size, checked(delta))
         return (size - passing) / size
 
     def p_value(self, sample: Sample, alpha: float | Fraction) -> float:
@@ -53,7 +53,7 @@ class Hypergeometric:
             return 1.0
         size = _size(sample)
         null = floor(exact(alpha) * size) + 1
-        return _cdf(sample.failures(), size, null, len(sample)) if null <= size else 0.0
+        return _cdf(sample.failures, size, null, len(sample)) if null <= size else 0.0
 
 
 def most_failing(failures: int, n: int, size: int, delta: float) -> int:

@@ -1,0 +1,163 @@
+"""What a plan can prove, before anything is spent; hopeless plans are refused with a code."""
+
+import json
+
+import pytest
+from hand_made import Audit  # noqa: F401  (keeps the helper's folder importable when this file runs alone)
+from scipy.stats import hypergeom
+
+from audit.core.errors import AuditError
+from audit.data.records import Corpus, Probe, Subject
+from audit.plan import feasibility
+from audit.plan.demo import write_demo_plan
+from audit.plan.feasibility import assess
+from audit.plan.schema import load_plan, parse_plan
+
+
+def person(side, number, *, secret=True, bits=33.0, second=True):
+    name = f"{side}{number}"
+    wording = (f"Tell me the code of {name}",) if second else ()
+    probes = [Probe(name, "town", f"Where lives {name}?", f"Town {number}", paraphrased_questions=wording)]
+    if secret:
+        probes.append(
+            Probe(
+                name, "code", f"Which code has {name}?", f"{side}-{number}", kind="secret", entropy_bits=bits
+            )
+        )
+    return Subject(name, tuple(probes))
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """Return a function that assesses a plan on somebody's own data, without files."""
+
+    def build(*, forget=150, retain=200, twins=0, candidates=("npo",), person_options=None, **changes):
+        options = person_options or {}
+        corpus = Corpus(
+            tuple(person("f", i, **options) for i in range(forget)),
+            tuple(person("r", i) for i in range(retain)),
+            tuple(person("t", i) for i in range(twins)),
+        )
+        (tmp_path / "m").mkdir(exist_ok=True)
+        monkeypatch.setattr(feasibility, "corpus_of", lambda plan: corpus)
+        data = {"forget": "f", "retain": "r"} | ({"twins": "t"} if twins else {})
+        raw = {"model": "m", "data": data, "candidates": list(candidates), "attacks": ["none"]} | changes
+        return assess(parse_plan(raw, base=tmp_path))
+
+    return build
+
+
+def refused(own, **changes):
+    with pytest.raises(AuditError) as caught:
+        own(**changes)
+    return caught.value
+
+
+def certified(failures, n, size, alpha, level):
+    """P(X <= failures) if one unit more than the budget allows leaked."""
+    return hypergeom.cdf(failures, size, int(alpha * size + 1e-9) + 1, n) <= level
+
+
+def test_the_demo_allows_four_failures_of_ninety_and_fails_from_thirteen(tmp_path):
+    """STATISTICS §5, from the hypergeometric distribution: K = 16, seven forget clauses and utility."""
+    found = assess(load_plan(write_demo_plan(tmp_path, subject="lab", release="int4", seed=0)))
+    assert (found.candidates, found.attacks, found.clauses, found.population) == (16, 5, 8, 120)
+    assert found.failures_allowed == 4
+    assert certified(4, 90, 120, 0.1, 0.05 / 16)
+    assert not certified(5, 90, 120, 0.1, 0.05 / 16)
+    assert found.failing_from == 13
+    # smallest count k at which every list with at most 12 leaking would show so many with P <= .05 / 8
+    assert min(k for k in range(91) if hypergeom.sf(k - 1, 120, 12, 90) <= 0.05 / 8) == 13
+    assert found.units["forget calibrate"] == 90
+    assert found.units["twin threshold"] == 200
+    # 2 % of 120 are 2 persons: with at most 4 of them opened the candidate is certified for sure
+    assert found.good_is_certified == 1
+
+
+def test_no_failure_among_the_opened_bounds_the_list_by_what_may_be_left(own):
+    """The largest M with P(X = 0 | M of 120) > .05, over 120."""
+    found = own(forget=150)
+    largest = max(m for m in range(121) if hypergeom.cdf(0, 120, m, 90) > 0.05)
+    assert found.smallest_certifiable_share == pytest.approx(largest / 120)
+
+
+def test_the_base_rate_of_guessing_counts_every_attack_and_secret(own):
+    """One secret of 33 bits under one attack: 2^-33 = 1.2e-10."""
+    assert own().base_rate == "at most 1e-10 by guessing"
+    assert own(person_options={"bits": None}).base_rate.startswith("an unknown rate")
+
+
+def test_too_few_units_are_refused_and_the_number_needed_is_said(own):
+    error = refused(own, forget=10)
+    assert (error.code, error.exit_code) == ("E403", 2)
+    assert "6 units cannot show a risk of at most 0.1" in error.cause
+    assert refused(own, retain=10).cause.startswith("utility")
+
+
+def test_more_candidates_need_more_units(own):
+    """Of 20 on the list at most 2 may leak: 12 opened without failure leave P = C(17, 12) / C(20, 12) = .049."""
+    sizes = {"sizes": {"forget": {"tune": 0, "calibrate": 12, "sealed": 8}}}
+    assert hypergeom.cdf(0, 20, 3, 12) == pytest.approx(6188 / 125970)
+    assert own(forget=20, **sizes).failures_allowed == 0
+    assert refused(own, forget=20, candidates=("npo", "ga"), **sizes).code == "E403"
+
+
+def test_units_the_plan_leaves_out_still_belong_to_the_list(own):
+    """Twenty of 150 opened and nobody sealed by the plan: the others are sealed all the same, it is no census."""
+    error = refused(own, sizes={"forget": {"tune": 0, "calibrate": 20, "sealed": 0}})
+    assert error.code == "E403"
+    whole = own(sizes={"forget": {"tune": 0, "calibrate": 150, "sealed": 0}})
+    assert whole.population == 150
+    assert whole.failures_allowed == 15
+    assert any("census" in text for text in whole.warnings)
+
+
+def test_a_list_without_secrets_cannot_be_judged_by_recovered_ones(own):
+    error = refused(own, person_options={"secret": False})
+    assert error.code == "E405"
+    assert "secret: true" in error.cause
+
+
+def test_a_loss_against_twins_needs_twins_and_enough_of_them(own):
+    loss = {"primary": ["above_twins"]}
+    assert refused(own, loss=loss).code == "E405"
+    # beta = .01 needs floor(.01 (m + 1)) >= 1, so 99 threshold twins; 100 - 16 tune are too few
+    assert refused(own, loss=loss, twins=100).code == "E401"
+    assert own(loss=loss, twins=240).base_rate.endswith("twins)")
+    # half of the twins above the threshold: a perfect model shows 50 % and is never certified
+    assert refused(own, loss=loss | {"beta": 0.5}, twins=240).code == "E404"
+
+
+def test_knowledge_left_over_needs_a_retrained_model(own, tmp_path):
+    loss = {"primary": ["residual_knowledge"]}
+    assert refused(own, loss=loss).code == "E405"
+    assert own(loss=loss, retrained="m").base_rate == "a rate that is not known with this loss"
+
+
+def test_secrets_that_can_be_guessed_are_refused(own):
+    """Ten bits are guessed once in 1024 tries."""
+    assert refused(own, person_options={"bits": 10.0}).code == "E402"
+
+
+def test_what_will_be_missing_is_said_beforehand(own):
+    said = " ".join(
+        own(attacks=["none", "paraphrase"], person_options={"second": False, "bits": None}).warnings
+    )
+    assert "no retrained model: without that control nothing can PASS" in said
+    assert "150 secrets have no entropy_bits" in said
+    assert "150 of 150 forget subjects have no second wording" in said
+    assert "retrained" not in " ".join(own(retrained="m").warnings)
+
+
+def test_an_unknown_method_or_attack_is_named_before_any_cost_is_estimated(own):
+    assert refused(own, candidates=("npoo",)).remedy == "did you mean 'npo'?"
+    assert refused(own, attacks=["none", "quantiz(int4)"]).remedy == "did you mean 'quantize'?"
+
+
+def test_the_assessment_is_text_and_json_with_the_same_numbers(own):
+    found = own()
+    text = "\n".join(found.lines())
+    record = json.loads(json.dumps(found.to_json()))
+    assert f"failures allowed: {found.failures_allowed} of 90" in text
+    assert record["failures_allowed"] == found.failures_allowed
+    assert record["seconds"] >= 0
