@@ -65,6 +65,7 @@ class Audit:
     states: dict = field(default_factory=dict)  # (configuration, cell, side) -> (state, reason)
     unasked: list = field(default_factory=list)  # (cell, subject, probe)
     unknown: list = field(default_factory=list)  # (retained subject, probe) that the original answers wrong
+    confirmed: str = ""  # the candidate for which the seal was broken
 
     # -- people ---------------------------------
 
@@ -125,14 +126,17 @@ class Audit:
     def _rows(self):
         for configuration in self.configurations:
             for cell in self.cells:
-                for subject in self._measured(cell):
+                for subject in self._measured(configuration, cell):
                     state = self.states.get((configuration, cell, self.side(subject)), ("measured", ""))[0]
                     if state == "measured":
                         yield from self._values(configuration, cell, subject)
 
-    def _measured(self, cell):
-        retained = self.retained if cell == NONE else []
-        return [*self.forgotten, *retained, *self.never_trained]
+    def _measured(self, configuration, cell):
+        forgotten, retained = list(self.forgotten), list(self.retained)
+        if configuration == self.confirmed:
+            forgotten += [f"s{i:03d}" for i in range(self.sealed)]
+            retained += [f"q{i:03d}" for i in range(self.retain_sealed)]
+        return [*forgotten, *(retained if cell == NONE else []), *self.never_trained]
 
     def _values(self, configuration, cell, subject):
         for probe in PROBES:
@@ -250,6 +254,8 @@ class Audit:
                 for s in [*self.retained, *(f"q{i:03d}" for i in range(self.retain_sealed))]
             },
         }
+        if self.confirmed:
+            header["confirmed"] = {"configuration": self.confirmed, "checkpoint": self.digest(self.confirmed)}
         return header | self.header
 
     def _attack(self, text):

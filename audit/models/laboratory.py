@@ -1,7 +1,7 @@
 """The laboratory: a small Llama that knows a registry of fictitious persons, and one that never saw some of them.
 
 Recipe: tied embeddings, initializer range 0.06, byte-level BPE trained on the texts of all persons (twins
-included, so that tokenization tells nothing), Muon, eight epochs. ``original`` learns forget and retain persons,
+included, so that tokenization tells nothing), Muon, seven epochs. ``original`` learns forget and retain persons,
 ``retrained`` the retain persons alone. ``release="int4"`` publishes weights on the 4-bit grid: the setting in
 which a small update vanishes when somebody quantizes the unlearned model again.
 """
@@ -52,8 +52,8 @@ class LaboratorySpec:
     layers: int = 2
     heads: int = 4
     vocabulary: int = 2000
-    epochs: int = 8
-    batch: int = 32
+    epochs: int = 7
+    batch: int = 40
     lr: float = 3e-3
     muon_lr: float = 0.02
     initializer_range: float = 0.06
@@ -65,8 +65,8 @@ class LaboratorySpec:
 
     @staticmethod
     def tiny(seed: int = 0, release: Literal["int4", "full"] = "int4") -> LaboratorySpec:
-        """Return the unit-test laboratory: 40 persons with four probes each take twelve epochs."""
-        return LaboratorySpec(seed=seed, epochs=12, release=release)
+        """Return the unit-test laboratory: 40 persons with four probes each take fourteen epochs."""
+        return LaboratorySpec(seed=seed, epochs=14, batch=32, release=release)
 
     @staticmethod
     def large(seed: int = 0, release: Literal["int4", "full"] = "int4") -> LaboratorySpec:

@@ -95,7 +95,7 @@ def test_too_few_units_are_refused_and_the_number_needed_is_said(own):
 
 
 def test_more_candidates_need_more_units(own):
-    """Of 20 on the list at most 2 may leak: 12 opened without failure leave P = C(17, 12) / C(20, 12) = .049."""
+    """Of 20 on the list 2 may leak: 12 opened without failure leave P = C(17, 12) / C(20, 12) = .049."""
     sizes = {"sizes": {"forget": {"tune": 0, "calibrate": 12, "sealed": 8}}}
     assert hypergeom.cdf(0, 20, 3, 12) == pytest.approx(6188 / 125970)
     assert own(forget=20, **sizes).failures_allowed == 0
@@ -103,7 +103,7 @@ def test_more_candidates_need_more_units(own):
 
 
 def test_units_the_plan_leaves_out_still_belong_to_the_list(own):
-    """Twenty of 150 opened and nobody sealed by the plan: the others are sealed all the same, it is no census."""
+    """Twenty of 150 opened, nobody sealed by the plan: the others are sealed, it is no census."""
     error = refused(own, sizes={"forget": {"tune": 0, "calibrate": 20, "sealed": 0}})
     assert error.code == "E403"
     whole = own(sizes={"forget": {"tune": 0, "calibrate": 150, "sealed": 0}})
