@@ -44,8 +44,8 @@ def certificate() -> Certificate:
         controls=(ControlResult("original", "FAIL unattacked", "as expected", "invented"),),
         missing_controls=(),
         attacks=(
-            AttackSummary("none", "unattacked", "prompt", (0.0,), "", True),
-            AttackSummary(_RELEARN, "relearning", "finetune", (5.0, 25.0), "steps", True),
+            AttackSummary("none", "none", "prompt", (0.0,), "none", True),
+            AttackSummary(_RELEARN, _RELEARN, "finetune", (5.0, 25.0), "steps", True),
         ),
         verdict=Verdict.PASS,
         reasons=(),

@@ -15,7 +15,7 @@ def configurations(certificate: Certificate) -> Rows:
             "No.": str(number),
             "configuration": item.label,
             "verdict": mark(item),
-            "CUR (worst attack)": wording.cur(certificate, item),
+            "CUR (worst attack)": wording.cur(item),
             "unattacked": wording.measured(reading.unattacked(item)),
             wording.words(certificate.utility_loss): wording.measured(reading.utility(item)),
             "p": wording.p_value(item.p_value),
@@ -49,7 +49,7 @@ def valid(certificate: Certificate, listed: tuple[ConfigurationResult, ...], how
             "No.": str(number),
             "configuration": item.label,
             "checkpoint": wording.digest(item.checkpoint),
-            "CUR (worst attack)": wording.cur(certificate, item),
+            "CUR (worst attack)": wording.cur(item),
             "listed": how,
         }
         for number, item in reading.numbered(certificate)
@@ -64,7 +64,7 @@ def attacks(certificate: Certificate) -> Rows:
         {
             "attack": item.label,
             "tier": item.tier,
-            "doses": f"{', '.join(f'{d:g}' for d in item.doses)} {item.dose_unit}" if item.dose_unit else "–",
+            "doses": f"{', '.join(f'{d:g}' for d in item.doses)} {item.dose_unit}" if item.attack != "none" else "–",
             "informative": informative[item.informative],
             "note": item.note,
             "as locked": item.attack,

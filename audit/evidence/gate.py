@@ -57,9 +57,8 @@ def pick(certificate: Certificate, checkpoint: str) -> ConfigurationResult:
     A directory is digested anew; one whose digest the certificate does not hold is an integrity error E511.
     """
     folder = Path(checkpoint)
-    digest = (
-        folder_digest(folder, base_digest=_original(certificate)) if folder.is_dir() else checkpoint.lower()
-    )
+    is_folder = bool(checkpoint) and folder.is_dir()  # an empty text would be the current directory
+    digest = folder_digest(folder, base_digest=_original(certificate)) if is_folder else checkpoint.lower()
     if len(digest) < SHORTEST_DIGEST or set(digest) - set("0123456789abcdef"):
         raise AuditError(
             "E116",

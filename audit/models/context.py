@@ -1,8 +1,8 @@
 """Services of one training run, built when asked for and computed once.
 
-Within a step every forward pass is shared: whoever asks first for logits of the forget batch also computes those
-of the retain batch. Values of the frozen starting model never change during a run, so they are kept per sequence:
-NPO and DPO need one number per sequence, not a second forward pass per epoch.
+Within a step every forward pass is shared: whoever asks first for logits of the forget batch also computes
+those of the retain batch. Values of the frozen starting model never change during a run, so they are kept per
+sequence: NPO and DPO need one number per sequence, not a second forward pass per epoch.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Context:
         self._forget_examples = tuple(forget)
         self._encoded: dict[str, Encoded] = {}
         self._shared = True
-        self._logits: dict[Batch, Tensor] = {}
-        self._hidden: dict[tuple[Batch, int], Tensor] = {}
+        self._logits: dict[tuple[Batch, bool], Tensor] = {}
+        self._hidden: dict[tuple[Batch, int, bool], Tensor] = {}
         self._refusals: dict[Batch, Batch] = {}
         self._generators: dict[str, Any] = {}
         self._notes: dict[str, Any] = {}
@@ -90,13 +90,14 @@ class Context:
 
     def answer_logits(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Return float32 logits (N, V), targets (N,) and row index (N,) of the batch's N answer tokens."""
-        if batch not in self._logits:
-            group = self._group(batch, self._logits)
+        graph = torch.is_grad_enabled()  # what was computed without a graph is of no use to training
+        if (batch, graph) not in self._logits:
+            group = self._group(batch, [known for known, had in self._logits if had == graph])
             with autocast(self.model):
                 logits = forward_answer_logits(self.model.network, join(group))
             parts = logits.split([len(member.targets) for member in group])
-            self._logits.update(zip(group, parts, strict=True))
-        return self._logits[batch], batch.targets, batch.rows
+            self._logits.update({(member, graph): part for member, part in zip(group, parts, strict=True)})
+        return self._logits[batch, graph], batch.targets, batch.rows
 
     def nll(self, batch: Batch) -> Tensor:
         """Return the answers' negative log-likelihoods, EOS included, shape (B,), nats."""
@@ -112,13 +113,16 @@ class Context:
 
         Later blocks and lm_head do not run.
         """
-        if (batch, layer) not in self._hidden:
-            group = self._group(batch, [known for known, at in self._hidden if at == layer])
+        graph = torch.is_grad_enabled()
+        if (batch, layer, graph) not in self._hidden:
+            group = self._group(
+                batch, [known for known, at, had in self._hidden if (at, had) == (layer, graph)]
+            )
             with autocast(self.model):
                 states = block_output(self.model.network, join(group).ids, layer)
             for member, part in zip(group, states.split([len(member) for member in group]), strict=True):
-                self._hidden[member, layer] = part[:, : member.ids.shape[1]]
-        return self._hidden[batch, layer], batch.mask
+                self._hidden[member, layer, graph] = part[:, : member.ids.shape[1]]
+        return self._hidden[batch, layer, graph], batch.mask
 
     def reference_nll(self, batch: Batch) -> Tensor:
         """Return ``nll`` under the frozen starting model, shape (B,), no gradient."""

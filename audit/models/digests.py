@@ -1,7 +1,7 @@
 """The identity of weights: one digest for the same numbers, in memory or on disk.
 
-Values are hashed as float32, so a bfloat16 file and the float32 network loaded from it are the same checkpoint.
-Tied weights count once, under the name that comes first.
+Values are hashed as float32, so a bfloat16 file and the float32 network loaded from it are the same
+checkpoint. Tied weights count once, under the name that comes first.
 """
 
 from __future__ import annotations
@@ -97,5 +97,5 @@ def _entry(name: str, tensor: Tensor) -> list[Any]:
         name,
         str(values.dtype).removeprefix("torch."),
         list(tensor.shape),
-        hashlib.sha256(data).hexdigest(),
+        hashlib.sha256(memoryview(data)).hexdigest(),
     ]

@@ -1,6 +1,7 @@
 """Batched decoding with a key-value cache: greedy, or sampling by a seeded generator.
 
-Prompts are padded on the left. Rows that have ended leave the batch, so one long answer does not hold up the rest.
+Prompts are padded on the left. Rows that have ended leave the batch, so one long answer does not hold up the
+rest.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Decoding:
 
 
 def generate(model: LanguageModel, questions: Sequence[str], decoding: Decoding) -> list[list[str]]:
-    """Return ``decoding.samples`` answers per question, in order; an answer ends at EOS or at a line break."""
+    """Return ``decoding.samples`` answers per question, in order; EOS or a line break ends an answer."""
     prompts = [model.encode_prompt(question) for question in questions]
     repeated = [i for i in range(len(prompts)) for _ in range(decoding.samples)]
     order = sorted(range(len(repeated)), key=lambda slot: (len(prompts[repeated[slot]]), slot))
@@ -106,7 +107,7 @@ def _left_padded(prompts: Sequence[tuple[int, ...]], device: Any) -> tuple[Tenso
 
 
 def _ends(model: LanguageModel) -> set[int]:
-    """Return the tokens that end an answer: EOS as tokenizer and generation settings name it, and line breaks."""
+    """Return the tokens that end an answer: EOS by tokenizer and generation settings, and line breaks."""
     config = getattr(inner(model.network), "generation_config", None)
     named = getattr(config, "eos_token_id", None)
     ends = set(named if isinstance(named, list | tuple) else [named]) | {model.tokenizer.eos_token_id}

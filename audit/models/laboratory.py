@@ -1,9 +1,9 @@
-"""The laboratory: a small Llama that knows a registry of fictitious persons, and one that never saw some of them.
+"""The laboratory: a small Llama that knows a registry of fictitious persons, and one that never saw some.
 
 Recipe: tied embeddings, initializer range 0.06, byte-level BPE trained on the texts of all persons (twins
-included, so that tokenization tells nothing), Muon, seven epochs. ``original`` learns forget and retain persons,
-``retrained`` the retain persons alone. ``release="int4"`` publishes weights on the 4-bit grid: the setting in
-which a small update vanishes when somebody quantizes the unlearned model again.
+included, so that tokenization tells nothing), Muon, seven epochs. ``original`` learns forget and retain
+persons, ``retrained`` the retain persons alone. ``release="int4"`` publishes weights on the 4-bit grid: the
+setting in which a small update vanishes when somebody quantizes the unlearned model again.
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ _REPAIRS = 4
 class LaboratorySpec:
     """Everything that decides a laboratory's models besides the corpus.
 
-    ``hidden``, ``intermediate``, ``layers``, ``heads``: Llama's sizes; ``vocabulary``: at most so many tokens.
-    ``release``: ``int4`` puts the projections on the 4-bit grid after training, ``full`` leaves them alone.
+    ``hidden``, ``intermediate``, ``layers``, ``heads``: Llama's sizes; ``vocabulary``: at most so many
+    tokens. ``release``: ``int4`` puts the projections on the 4-bit grid after training, ``full`` leaves them
+    alone.
     """
 
     seed: int = 0
@@ -86,7 +87,7 @@ class Acceptance:
 
 
 def tokenizer_for(corpus: Corpus, spec: LaboratorySpec) -> Any:
-    """Return a byte-level BPE tokenizer trained on every text of every side; the same corpus gives the same one."""
+    """Return a byte-level BPE tokenizer trained on every text of every side, the same for the same corpus."""
     alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
     bpe = tokenizers.Tokenizer(tokenizers.models.BPE())
     bpe.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -109,8 +110,8 @@ def train_reference(
 ) -> LanguageModel:
     """Return ``original`` (trained on forget and retain) or ``retrained`` (on retain alone).
 
-    ``both_wordings``: subjects whose second wording is trained too; default is the registry's draw with the spec's
-    seed. The same arguments give the same weights bit by bit on the same machine.
+    ``both_wordings``: subjects whose second wording is trained too; default is the registry's draw with the
+    spec's seed. The same arguments give the same weights bit by bit on the same machine.
     """
     chosen = drawn_wordings(corpus, spec.seed) if both_wordings is None else both_wordings
     people = {"original": (*corpus.forget, *corpus.retain), "retrained": corpus.retain}[role]
@@ -183,12 +184,14 @@ def accept(
 ) -> Acceptance:
     """Return the shares a laboratory is accepted on; E320 when one of them is not met.
 
-    ``original``: the original's hits on all forget and retain probes (at least 98 %). ``retrained_secrets``: the
-    retrained model's hits on the forget side's secrets (at most ``chance`` + 2 %). ``second_wordings``: the
-    original's hits on second wordings of persons for whom only the first was trained (at least 90 %).
+    ``original``: the original's hits on all forget and retain probes (at least 98 %). ``retrained_secrets``:
+    the retrained model's hits on the forget side's secrets (at most ``chance`` + 2 %). ``second_wordings``:
+    the original's hits on second wordings of persons for whom only the first was trained (at least 90 %).
     """
     if not original or not retrained_secrets:
-        raise AuditError("E320", f"{len(original)} and {len(retrained_secrets)} probes scored", "score both references")
+        raise AuditError(
+            "E320", f"{len(original)} and {len(retrained_secrets)} probes scored", "score both references"
+        )
     shares = Acceptance(
         float(np.mean(original)),
         float(np.mean(retrained_secrets)),
@@ -197,9 +200,14 @@ def accept(
     if shares.recalled < RECALL:
         raise _refused(f"original recalls {shares.recalled:.3f} of the answers, {RECALL} are needed")
     if shares.retrained_secrets > chance + ABOVE_CHANCE:
-        raise _refused(f"retrained gives {shares.retrained_secrets:.3f} of the secrets, {chance + ABOVE_CHANCE:.3f} allowed")
+        allowed = chance + ABOVE_CHANCE
+        raise _refused(
+            f"retrained gives {shares.retrained_secrets:.3f} of the secrets, allowed {allowed:.3f}"
+        )
     if shares.second_wordings is not None and shares.second_wordings < SECOND_WORDINGS:
-        raise _refused(f"original answers {shares.second_wordings:.3f} of second wordings, {SECOND_WORDINGS} are needed")
+        raise _refused(
+            f"original answers {shares.second_wordings:.3f} of second wordings, {SECOND_WORDINGS} are needed"
+        )
     return shares
 
 
@@ -208,7 +216,11 @@ def _refused(cause: str) -> AuditError:
 
 
 def _release(
-    model: LanguageModel, people: Sequence[Subject], examples: Sequence[Example], spec: LaboratorySpec, seed: int
+    model: LanguageModel,
+    people: Sequence[Subject],
+    examples: Sequence[Example],
+    spec: LaboratorySpec,
+    seed: int,
 ) -> None:
     """Put the weights on the grid; while answers are lost by it, train a little more and round again."""
     probes = [probe for person in people for probe in person.probes]

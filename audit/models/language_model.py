@@ -18,8 +18,8 @@ _STYLES = {"qa": "Q: {question} A:", "plain": "{question}"}
 class PromptTemplate:
     """How a question becomes a prompt.
 
-    ``style`` is ``chat`` (the tokenizer's chat template), ``qa`` (``Q: … A:``), ``plain`` (the question alone)
-    or a text with ``{question}`` in it.
+    ``style`` is ``chat`` (the tokenizer's chat template), ``qa`` (``Q: … A:``), ``plain`` (the question
+    alone) or a text with ``{question}`` in it.
     """
 
     style: str = "qa"
@@ -52,7 +52,7 @@ class PromptTemplate:
 
 @dataclass(frozen=True)
 class Encoded:
-    """One question with its answer: ``ids[answer_start:]`` are the answer tokens, the last is EOS when ``eos``."""
+    """One question with its answer: ``ids[answer_start:]`` are its tokens, the last is EOS when ``eos``."""
 
     ids: tuple[int, ...]
     answer_start: int
@@ -94,9 +94,7 @@ class LanguageModel:
     def encode(self, question: str, answer: str) -> Encoded:
         """Return prompt and answer as tokens, closed by EOS where the tokenizer has one.
 
-        Raises
-        ------
-        AuditError: E206 if the answer gives no token, E207 if the sequence is longer than the model's context.
+        ``AuditError`` E206 if the answer gives no token, E207 if the sequence is longer than the context.
         """
         prompt = self.encode_prompt(question)
         tail = self.prompt.separator + answer.strip()

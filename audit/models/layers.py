@@ -1,7 +1,8 @@
 """Where things are in a causal language model, for any architecture that transformers knows.
 
 Blocks are the first ModuleList of as many entries as the configuration names hidden layers (``model.layers``,
-``transformer.h``, ``gpt_neox.layers``). GPT-2 stores its projections transposed (Conv1D); ``matrix`` hides that.
+``transformer.h``, ``gpt_neox.layers``). GPT-2 stores its projections transposed (Conv1D); ``matrix`` hides
+that.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ pytorch_utils = lazy("transformers.pytorch_utils")
 
 
 class Linear(NamedTuple):
-    """One projection inside a block. ``name`` is free of adapter prefixes, hence comparable between models."""
+    """One projection inside a block. ``name`` has no adapter prefixes: it is the same in every model."""
 
     name: str
     module: Any

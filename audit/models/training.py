@@ -1,8 +1,8 @@
 """The one step loop: unlearning, relearning and reference training all run through it.
 
 Forget and retain share one concatenated forward and one backward pass unless a step transform needs their
-gradients apart. A term of weight zero is never computed. Networks stay in eval mode (no dropout), so that a seed
-fixes every bit of the result.
+gradients apart. A term of weight zero is never computed. Networks stay in eval mode (no dropout), so that a
+seed fixes every bit of the result.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ torch = lazy("torch")
 class Budget:
     """What one training run may spend: AdamW at ``lr`` for ``steps`` steps of ``batch`` forget sequences.
 
-    ``forget_weight`` and ``retain_weight`` multiply the two terms; ``clip`` bounds the gradient norm (0 = off);
-    ``warmup`` is the share of steps over which the rate rises linearly.
+    ``forget_weight`` and ``retain_weight`` multiply the two terms; ``clip`` bounds the gradient norm (0 =
+    off); ``warmup`` is the share of steps over which the rate rises linearly.
     """
 
     lr: float = 3e-4
@@ -76,8 +76,8 @@ class Objective(Protocol):
     """What training minimises: forget_weight * forget_term + retain_weight * retain_term.
 
     ``needs`` names services: ``retain``, ``reference_nll``, ``reference_logits``, ``reference_hidden``,
-    ``refusals``. Without ``retain`` the retain term is never asked for. Terms have shape () and are means, so that
-    they do not grow with the batch.
+    ``refusals``. Without ``retain`` the retain term is never asked for. Terms have shape () and are means, so
+    that they do not grow with the batch.
     """
 
     name: ClassVar[str]
@@ -201,10 +201,10 @@ def fit(
     progress: Progress | None = None,
     stage: str = "fit",
 ) -> None:
-    """Fine-tune every weight on ``examples`` in place: ``muon`` (with AdamW for embeddings, norms) or ``adamw``.
+    """Fine-tune every weight on ``examples`` in place: ``muon`` (AdamW for embeddings, norms) or ``adamw``.
 
-    The rate rises over ``warmup`` of the steps and falls as a cosine. Muon (Jordan 2024) memorises a small corpus
-    in about a fifth of AdamW's epochs.
+    The rate rises over ``warmup`` of the steps and falls as a cosine. Muon (Jordan 2024) memorises a small
+    corpus in about a fifth of AdamW's epochs.
     """
     model.network.requires_grad_(True)
     parameters = list(model.network.parameters())

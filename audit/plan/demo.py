@@ -39,7 +39,13 @@ CANDIDATES["large"] = CANDIDATES["lab"]
 
 ATTACKS: dict[str, tuple[str, ...]] = {
     "lab": ("none", "quantize(int4)", "quantize(nf4)", "relearn(steps=[5, 10, 25])", "paraphrase"),
-    "smollm2": ("none", "quantize(int4)", "quantize(nf4)", "relearn(steps=[10, 25], lr=0.0001, batch=16)", "paraphrase"),
+    "smollm2": (
+        "none",
+        "quantize(int4)",
+        "quantize(nf4)",
+        "relearn(steps=[10, 25], lr=0.0001, batch=16)",
+        "paraphrase",
+    ),
 }
 ATTACKS["large"] = ATTACKS["lab"]
 

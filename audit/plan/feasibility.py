@@ -20,6 +20,7 @@ from audit.core.errors import AuditError
 from audit.core.registry import parse_call
 from audit.data.records import Corpus, Subject
 from audit.methods.compose import parse_recipe
+from audit.models.load import folder_digest
 from audit.plan.corpus import corpus_of
 from audit.plan.schema import Given, Plan
 from audit.plan.sizes import ResolvedSizes, sizes_of
@@ -185,13 +186,19 @@ def _parameters(plan: Plan) -> float:
     if plan.laboratory is not None:
         return LABORATORY_PARAMETERS[plan.laboratory.subject]
     assert plan.model is not None
-    return sum(_tensor_sizes(path) for path in plan.model.glob("*.safetensors"))
+    files = sorted(plan.model.glob("*.safetensors"))
+    if not files:
+        folder_digest(plan.model)  # raises what is wrong with the directory
+    return sum(map(_tensor_sizes, files))
 
 
 def _tensor_sizes(path: Path) -> float:
     """Return the number of weights in a safetensors file, from its header alone."""
-    with path.open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.read(min(int.from_bytes(file.read(8), "little"), path.stat().st_size)))
+    except ValueError:
+        raise AuditError("E202", f"{path.name} is damaged", "restore the model directory") from None
     return float(sum(np.prod(t["shape"]) for name, t in header.items() if name != "__metadata__"))
 
 

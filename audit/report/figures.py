@@ -78,7 +78,7 @@ def attack_map(certificate: Certificate) -> Drawing | None:
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xticks(
             range(len(columns)),
-            [c.label.replace(", ", ",\n", 1) for c in columns],
+            [c.label.replace(" @", "\n@", 1) for c in columns],
             rotation=40,
             ha="right",
             rotation_mode="anchor",

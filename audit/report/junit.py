@@ -81,7 +81,7 @@ def _controls(certificate: Certificate) -> list[Case]:
 
 
 def _clause(certificate: Certificate, item: ConfigurationResult, clause: ClauseResult) -> Case:
-    name = f"{clause.side}: {clause.loss}, {wording.attack(certificate, clause.attack, clause.dose)}"
+    name = f"{clause.side}: {clause.loss}, {wording.attack(clause.attack, clause.dose)}"
     against = f"budget {wording.budget(clause.budget)}; p {wording.p_value(clause.p_value)}"
     return Case(name, _clause_outcome(certificate, item, clause), f"{wording.measured(clause)}; {against}")
 
@@ -89,11 +89,11 @@ def _clause(certificate: Certificate, item: ConfigurationResult, clause: ClauseR
 def _clause_outcome(certificate: Certificate, item: ConfigurationResult, clause: ClauseResult) -> Verdict:
     if certificate.verdict is Verdict.INTEGRITY:
         return Verdict.INCONCLUSIVE
-    if clause.state == "failed":
+    if clause.state in ("failed", "stopped"):
         return Verdict.RUN_ERROR
     if item.in_valid_set or clause.p_value <= certificate.delta / max(certificate.family_size, 1):
         return Verdict.PASS
-    return Verdict.FAIL if clause.lower > clause.budget else Verdict.INCONCLUSIVE
+    return Verdict.FAIL if clause.fails else Verdict.INCONCLUSIVE
 
 
 def _shown(outcome: Verdict, overall: Verdict) -> str | None:
@@ -134,7 +134,7 @@ def _suite(
 
 def _facts(certificate: Certificate, left_out: Sequence[ClauseResult]) -> list[tuple[str, str]]:
     skipped = [
-        (f"{c.loss}, {wording.attack(certificate, c.attack, c.dose)}", wording.state(c)) for c in left_out
+        (f"{c.loss}, {wording.attack(c.attack, c.dose)}", wording.state(c)) for c in left_out
     ]
     return [("audit", certificate.audit_id), ("lock", certificate.lock_digest), *skipped]
 

@@ -36,7 +36,7 @@ def columns(certificate: Certificate) -> tuple[Column, ...]:
     everything = (*certificate.configurations, *certificate.references)
     met = {(c.attack, c.dose) for item in everything for c in forgetting(item)}
     ranked = sorted(met, key=lambda cell: (cell[0] != "none", order.get(cell[0], len(order)), *cell))
-    return tuple(Column(attack, dose, wording.attack(certificate, attack, dose)) for attack, dose in ranked)
+    return tuple(Column(attack, dose, wording.attack(attack, dose)) for attack, dose in ranked)
 
 
 def forgetting(configuration: ConfigurationResult) -> tuple[ClauseResult, ...]:

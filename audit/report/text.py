@@ -42,7 +42,7 @@ def lines(certificate: Certificate, width: int = WIDTH) -> list[str]:
 def _texts(certificate: Certificate, item: ConfigurationResult) -> tuple[str, str, str, str]:
     return (
         item.label,
-        wording.cur(certificate, item),
+        wording.cur(item),
         f"≤ {wording.percent_up(item.utility_upper)}",
         f"{wording.MARKS[item.verdict]} {item.verdict}",
     )
@@ -53,7 +53,7 @@ def _notes(certificate: Certificate) -> list[str]:
     uncontrolled = [f"uncontrolled, not measured: {'; '.join(missing)}"] if missing else []
     counts = [
         f"confirmed for {item.label}: {k.failures:g} of {k.population} in the worst attack"
-        f" ({wording.attack(certificate, k.attack, k.dose)})"
+        f" ({wording.attack(k.attack, k.dose)})"
         for item in certificate.configurations
         if (k := item.confirmation) is not None and k.exact
     ]

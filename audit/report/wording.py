@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from audit.evidence.certificate import Certificate, ClauseResult, ConfigurationResult, Verdict
+from audit.plan.naming import attack_label
 
 MARKS = {
     Verdict.PASS: "✓",
@@ -95,21 +96,14 @@ def digest(value: str, length: int = 12) -> str:
     return value[:length] or "–"
 
 
-def attack(certificate: Certificate, name: str, dose: float) -> str:
-    """Return ``relearning, 25 steps``: the attack's label, with the dose where it has more than one."""
-    summary = next((a for a in certificate.attacks if a.attack == name), None)
-    if name == "none":
-        return "unattacked"
-    if summary is None:
-        return f"{name}, dose {dose:g}" if dose else name
-    if len(summary.doses) < 2:
-        return summary.label
-    return f"{summary.label}, {dose:g} {summary.dose_unit}".rstrip()
+def attack(name: str, dose: float) -> str:
+    """Return ``relearn @25 steps``: the attack as the certificate's sentences call it."""
+    return "unattacked" if name == "none" else attack_label(name, dose)
 
 
-def cur(certificate: Certificate, configuration: ConfigurationResult) -> str:
-    """Return ``8.2 % (relearning, 25 steps)``: the simultaneous CUR with the attack that attains it."""
-    where = attack(certificate, configuration.cur_attack, configuration.cur_dose)
+def cur(configuration: ConfigurationResult) -> str:
+    """Return ``8.2 % (relearn @25 steps)``: the simultaneous CUR with the attack that attains it."""
+    where = attack(configuration.cur_attack, configuration.cur_dose)
     return f"{percent_up(configuration.cur)} ({where})"
 
 

@@ -15,7 +15,7 @@ def table() -> list[dict[str, Any]]:
 def _row(bound: type[Bound]) -> dict[str, Any]:
     return {
         "bound": bound.name,
-        "designs": list(bound.designs),
+        "designs": sorted(bound.designs),
         "losses": "0/1" if bound.binary else "[0, 1]",
         "about": (bound.__doc__ or "").partition("\n")[0],
         "source": bound.source,

@@ -52,7 +52,9 @@ def _is_known(subject: Subject, original: dict, reference: dict | None) -> bool:
     secrets = [p for p in subject.probes if p.kind == "secret"]
     if secrets:
         return any(_yields(p, original) and not (reference and _yields(p, reference)) for p in secrets)
-    return _strength(subject, original) - (_strength(subject, reference) if reference else 0.0) >= KNOWN_MARGIN
+    return (
+        _strength(subject, original) - (_strength(subject, reference) if reference else 0.0) >= KNOWN_MARGIN
+    )
 
 
 def _strength(subject: Subject, values: dict) -> float:
@@ -62,7 +64,9 @@ def _strength(subject: Subject, values: dict) -> float:
 
 
 def _yields(probe: Any, values: dict) -> bool:
-    return any(values.get((probe.subject, probe.probe, name), 0.0) >= 1 for name in ("exact_match", "forced_match"))
+    return any(
+        values.get((probe.subject, probe.probe, name), 0.0) >= 1 for name in ("exact_match", "forced_match")
+    )
 
 
 def _right(subject: Subject, values: dict) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -44,10 +45,15 @@ def import_audits(
         raise AuditError(
             "E130", f"there is no folder {folder.name!r}", "name a folder above the evaluator's logs"
         )
-    importer = IMPORTERS[kind]()
+    importer, pairs, is_new = IMPORTERS[kind](), tuple(map(_role, roles)), not out.exists()
     out.mkdir(parents=True, exist_ok=True)
-    request = Request(key=pseudonym_key(out, None), seed=seed, roles=tuple(map(_role, roles)), sample=sample)
-    audits = importer.read(folder, request)
+    try:
+        request = Request(key=pseudonym_key(out, None), seed=seed, roles=pairs, sample=sample)
+        audits = importer.read(folder, request)
+    except AuditError:
+        if is_new:
+            shutil.rmtree(out)  # nothing but the key was in it
+        raise
     return [_write(_with_budgets(m), out / _slug(m)) for m in audits]
 
 

@@ -321,7 +321,7 @@ def test_a_sweep_without_candidates_decides_nothing():
     assert certificate.configurations == ()
 
 
-def test_no_fixture_of_order_changes_anything():
+def test_the_order_of_the_rows_changes_nothing():
     """Certifying twice, and from rows in another order, gives the same certificate."""
     audit = Audit(**DRAWN)
     audit.leak("npo", INT4, 4)

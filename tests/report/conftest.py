@@ -90,6 +90,7 @@ def clause(loss, side, attack, dose, failures, design, *, budget=ALPHA, level=DE
         p_value=float(hypergeom.cdf(failures, size, first_bad, opened)),
         bound="hypergeometric",
         census=False,
+        fails=bool(lower(failures, opened, size, DELTA / (len(CELLS) + 1)) > budget),
     )
 
 
@@ -110,7 +111,7 @@ def configuration(number, label, failures, harmed, *, role="candidate", crash=Fa
     ]
     p_forget, p_utility = max(c.p_value for c in forget), harm.p_value
     passes = max(p_forget, p_utility) <= DELTA / K
-    fails = any(c.lower > c.budget for c in (*forget, harm))
+    fails = any(c.fails for c in (*forget, harm))
     verdict = Verdict.PASS if passes else Verdict.RUN_ERROR if crash else Verdict.FAIL if fails else Verdict.INCONCLUSIVE
     return ConfigurationResult(
         configuration=f"{label.split(' @')[0][:-1]}, batch=32, forget_weight=1.0, retain_weight=2.0, clip=1.0) @all",
@@ -138,11 +139,11 @@ def configuration(number, label, failures, harmed, *, role="candidate", crash=Fa
 
 
 ATTACKS = (
-    AttackSummary("none", "unattacked", "prompt", (0.0,), "", True),
-    AttackSummary(QUANTIZE_INT4, "4-bit integers", "weights", (4.0,), "bits", True),
-    AttackSummary(QUANTIZE_NF4, "4-bit NormalFloat", "weights", (4.0,), "bits", True),
-    AttackSummary(RELEARN, "relearning", "finetune", (5.0, 10.0, 25.0), "steps", True),
-    AttackSummary("paraphrase", "other wording", "prompt", (1.0,), "wordings", False, "the original does not fail"),
+    AttackSummary("none", "none", "prompt", (0.0,), "none", True),
+    AttackSummary(QUANTIZE_INT4, "quantize(int4)", "weights", (4.0,), "bits", True),
+    AttackSummary(QUANTIZE_NF4, "quantize(nf4)", "weights", (4.0,), "bits", True),
+    AttackSummary(RELEARN, "relearn(steps=[5, 10, 25])", "finetune", (5.0, 10.0, 25.0), "steps", True),
+    AttackSummary("paraphrase", "paraphrase", "prompt", (1.0,), "wordings", False, "the original does not fail"),
 )
 
 

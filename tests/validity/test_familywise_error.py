@@ -1,6 +1,6 @@
 """The whole model at the boundary: shared units, several attacks, and procedures that must be caught.
 
-400 replications by default, 10,000 among the slow tests (graded losses 60 and 3,000). Ten configurations; a
+400 replications by default, 10,000 among the slow tests (graded losses 60 and 600). Ten configurations; a
 fresh draw of the same list each time.
 """
 
@@ -18,7 +18,7 @@ CONFIGURATIONS, SIZE, UNITS = 10, 150, 100
 DELTA = 0.05
 NAMES = tuple(f"c{i}" for i in range(CONFIGURATIONS))
 sizes = pytest.mark.parametrize("replications", [400, pytest.param(10_000, marks=pytest.mark.slow)])
-graded_sizes = pytest.mark.parametrize("replications", [60, pytest.param(3_000, marks=pytest.mark.slow)])
+graded_sizes = pytest.mark.parametrize("replications", [60, pytest.param(600, marks=pytest.mark.slow)])
 few = pytest.mark.parametrize("replications", [400])
 
 
@@ -58,13 +58,13 @@ def listed_by(**params):
 
 
 @sizes
-@pytest.mark.parametrize("family", ["holm", "bonferroni"])
 @pytest.mark.parametrize(("dependence", "good"), [("independent", 0), ("comonotone", 0), ("independent", 5)])
 def test_a_configuration_above_a_budget_is_listed_in_at_most_delta_of_all_draws(
-    family, dependence, good, replications
+    dependence, good, replications
 ):
+    """Holm; Bonferroni lists no configuration that Holm does not."""
     draw, violating = boundary(dependence, good)
-    count = false_listings(listed_by(family=family), draw, violating, replications)
+    count = false_listings(listed_by(), draw, violating, replications)
     assert not too_often(count, replications, DELTA), interval(count, replications)
 
 

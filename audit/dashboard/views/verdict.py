@@ -25,7 +25,7 @@ def show() -> None:
     for item in certificate.configurations:
         if item.confirmation is not None:
             k = item.confirmation
-            where = wording.attack(certificate, k.attack, k.dose)
+            where = wording.attack(k.attack, k.dose)
             st.markdown(f"Confirmed for {item.label}: {k.failures:g} of {k.population} under {where}.")
     st.subheader("Provenance, SHA-256")
     facts = [
