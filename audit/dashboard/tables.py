@@ -64,7 +64,9 @@ def attacks(certificate: Certificate) -> Rows:
         {
             "attack": item.label,
             "tier": item.tier,
-            "doses": f"{', '.join(f'{d:g}' for d in item.doses)} {item.dose_unit}" if item.attack != "none" else "–",
+            "doses": f"{', '.join(f'{d:g}' for d in item.doses)} {item.dose_unit}"
+            if item.attack != "none"
+            else "–",
             "informative": informative[item.informative],
             "note": item.note,
             "as locked": item.attack,

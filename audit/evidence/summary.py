@@ -58,6 +58,8 @@ def unit_counts(assembly: Assembly) -> tuple[tuple[str, int], ...]:
         rows.append((f"{side}: named", int(entry["size"])))
         if side == "forget":
             rows.append(("forget: not auditable", assembly.count("forget", auditable=False)))
+        if seen := len(assembly.seen(side)):
+            rows.append((f"{side}: opened by earlier audits, counted exactly", seen))
         for split in ("tune", "calibrate", "sealed", "threshold"):
             if count := assembly.count(side, split=split, auditable=True):
                 rows.append((f"{side}: {split}", count))

@@ -31,6 +31,7 @@ UNIT_COLUMNS = ("subject", "side", "list", "split", "order", "half", "auditable"
 PROBE_COLUMNS = ("subject", "probe", "kind", "form", "entropy_bits", "answer_tokens")
 SIDES = ("forget", "retain", "twin")
 SPLITS = ("tune", "calibrate", "sealed", "threshold")
+OPENED_BEFORE = "opened before"  # group of units that an earlier audit looked at: counted, never bounded
 STATES = ("measured", "failed", "stopped", "not_applicable")
 ROLES = ("original", "retrained", "candidate")
 

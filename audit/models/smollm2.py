@@ -8,8 +8,10 @@ llama.cpp.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import importlib.util
+import io
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ def load_pretrained(*, device: str = "auto", prompt: str = "qa") -> LanguageMode
     """
     folder = _weights_folder()
     try:
-        with quiet():
+        with quiet(), contextlib.redirect_stderr(io.StringIO()):  # the conversion's own bar
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, gguf_file=FILE)
             loaded = transformers.AutoModelForCausalLM.from_pretrained(
                 folder, gguf_file=FILE, dtype=torch.float32

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from audit.measurements.table import Measurements
+from audit.measurements.table import OPENED_BEFORE, Measurements
 from audit.plan.cube import Cell as CubeCell
 from audit.plan.cube import Cube
 from audit.plan.forget_losses import FORGET_LOSSES, Cell
@@ -55,6 +55,8 @@ class Assembly:
         self.settings = Settings.of(self.header)
         self.cube = Cube.of(measurements)
         self._units = measurements.units.set_index("subject")
+        self._opened: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        self._computed: dict[tuple[str, CubeCell, tuple[str, ...]], np.ndarray | None] = {}
         self._states = {
             (c["configuration"], c["attack"], float(c["dose"]), c["side"]): (c["state"], c["reason"])
             for c in self.header["coverage"]
@@ -74,9 +76,17 @@ class Assembly:
 
     def opened(self, side: str, splits: tuple[str, ...] = OPENED) -> list[str]:
         """Auditable subjects of a side in the given splits, in the audit's recorded order."""
+        if (side, splits) not in self._opened:
+            units = self._units
+            chosen = units[(units["side"] == side) & units["split"].isin(splits) & units["auditable"]]
+            self._opened[side, splits] = list(chosen.sort_values(["split", "order"]).index)
+        return self._opened[side, splits]
+
+    def seen(self, side: str) -> list[str]:
+        """Auditable subjects that an earlier audit opened: of the list, but counted exactly."""
         units = self._units
-        chosen = units[(units["side"] == side) & units["split"].isin(splits) & units["auditable"]]
-        return list(chosen.sort_values(["split", "order"]).index)
+        chosen = units[(units["side"] == side) & (units["group"] == OPENED_BEFORE) & units["auditable"]]
+        return list(chosen.index)
 
     def not_auditable(self) -> list[str]:
         """Forget subjects outside the claim that were scored beside the others."""
@@ -97,7 +107,7 @@ class Assembly:
         """N of the finite list the opened units of a side were drawn from."""
         if self.settings.imported:
             return int(self.header["lists"][side]["size"])
-        return len(self.opened(side, ("calibrate", "sealed")))
+        return len(self.opened(side, ("calibrate", "sealed"))) + len(self.seen(side))
 
     def state(self, configuration: str, promise: Promise) -> tuple[str, str]:
         """What became of a cell: (measured | failed | stopped | not_applicable, reason)."""
@@ -153,7 +163,7 @@ class Assembly:
         rows = [self.cube.configurations.index(name) for name in self.candidates]
         out = np.zeros((len(rows), len(subjects)), dtype=bool)
         for cell in self.cells if subjects else ():
-            values = FORGET_LOSSES["recovered"](self._cell(cell, subjects))
+            values = self._losses("recovered", cell, tuple(subjects))
             if values is not None:
                 out |= np.nan_to_num(values[rows]) >= 1
         return dict(zip(self.candidates, out.sum(axis=1).tolist(), strict=True))
@@ -170,32 +180,33 @@ class Assembly:
     def _forget_clause(
         self, promise: Promise, names: tuple[str, ...], splits: tuple[str, ...], *, demanded: bool
     ) -> Clause | None:
-        subjects = self.opened("forget", splits)
-        values = FORGET_LOSSES[promise.loss](self._cell((promise.attack, promise.dose), subjects))
+        opened, seen = self.opened("forget", splits), self.seen("forget")
+        values = self._losses(promise.loss, (promise.attack, promise.dose), (*opened, *seen))
         states = [self.state(name, promise)[0] for name in names]
         if values is None:
             if not demanded:
                 return None
-            values = np.full((len(self.cube.configurations), len(subjects)), np.nan)
+            values = np.full((len(self.cube.configurations), len(opened) + len(seen)), np.nan)
             states = ["failed" if state == "measured" else state for state in states]
-        return self._clause(promise, values, names, states, len(subjects), self.population("forget"))
+        return self._clause(promise, values, names, states, len(opened), self.population("forget"))
+
+    def _losses(self, loss: str, cell: CubeCell, subjects: tuple[str, ...]) -> np.ndarray | None:
+        """(C, n) losses of every configuration; computed once, however many tables ask."""
+        key = (loss, cell, subjects)
+        if key not in self._computed:
+            self._computed[key] = FORGET_LOSSES[loss](self._cell(cell, list(subjects)))
+        return self._computed[key]
 
     def _utility_clause(self, promise: Promise, names: tuple[str, ...], splits: tuple[str, ...]) -> Clause:
-        cube, subjects = self.cube, self.opened("retain", splits)
-        units = cube.rows_of(subjects)
-        at = cube.cells.index(("none", 0.0))
-        right = self._right_answers(at)[:, units]
-        if self.utility_loss == "utility_harm":
-            asked = self._known(at)[units]
-            counted = asked.any(axis=1)
-            values = np.stack([losses.utility_harm(correct[counted], asked[counted]) for correct in right])
-        else:
-            asked = cube.exists[units]
-            counted = np.ones(len(units), dtype=bool)
-            values = np.stack([losses.utility_error(correct, asked) for correct in right])
-        population = self.population("retain") - int((~counted).sum())
+        at = self.cube.cells.index(("none", 0.0))
+        opened, seen = self.opened("retain", splits), self.seen("retain")
+        units = self.cube.rows_of(opened + seen)
+        right, asked = self._right_answers(at)[:, units], self._asked_of_retain(at)[units]
+        counted = asked.any(axis=1)
+        values = np.stack([losses.utility_harm(correct[counted], asked[counted]) for correct in right])
         states = [self.state(name, promise)[0] for name in names]
-        return self._clause(promise, values, names, states, int(counted.sum()), population)
+        population = self.population("retain") - int((~counted).sum())
+        return self._clause(promise, values, names, states, int(counted[: len(opened)].sum()), population)
 
     def _clause(
         self,
@@ -206,14 +217,21 @@ class Assembly:
         units: int,
         population: int,
     ) -> Clause:
+        """Make a clause of ``values`` (C, units + seen): the first are opened now, the others were before."""
         rows = [self.cube.configurations.index(name) for name in names]
         measured = np.array([state == "measured" for state in states], dtype=bool)
         applicable = np.array([state != "not_applicable" for state in states], dtype=bool)
+        chosen = np.where(measured[:, None], values[rows], np.nan)
+        now, before = chosen[:, :units], chosen[:, units:]
+        missing = np.isnan(before)
         return Clause(
             name=promise.name,
             side="forget" if promise.side == "forget" else "utility",
-            losses=np.where(measured[:, None], values[rows], np.nan).reshape(len(names), units),
+            losses=now,
             population=population,
+            seen_units=before.shape[1],
+            seen_totals=np.where(missing, 1.0, before).sum(axis=1) if before.size else None,
+            seen_missing=missing.sum(axis=1) if before.size else None,
             measured=measured,
             applicable=applicable,
             fixed=self.header["losses"] == "fixed",
@@ -242,6 +260,10 @@ class Assembly:
             recall = self.cube.values("rouge_l_recall")[:, at]
             return np.where(np.isnan(recall), np.nan, recall >= self.settings.tau)
         return self.cube.values("exact_match")[:, at]
+
+    def _asked_of_retain(self, at: int) -> np.ndarray:
+        """(U, P) probes that utility is counted over: those the original answers right, else all."""
+        return self._known(at) if self.utility_loss == "utility_harm" else self.cube.exists
 
     def _known(self, at: int) -> np.ndarray:
         """(U, P) probes that the original answers right; listed before the split in our own runs."""

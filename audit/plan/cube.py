@@ -11,7 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from audit.core.lazy import lazy
 from audit.measurements.table import Measurements
+
+pd = lazy("pandas")
 
 Cell = tuple[str, float]
 
@@ -38,7 +41,7 @@ class Cube:
     not_asked: np.ndarray  # (A, U, P) bool
     known: np.ndarray  # (U, P) bool, retained probes that the original answers right
     _codes: dict[str, np.ndarray]
-    _metrics: np.ndarray
+    _metrics: Any  # categorical, one per row
     _cut: dict[tuple[str, int | None], np.ndarray] = field(default_factory=dict)
 
     @classmethod
@@ -50,12 +53,13 @@ class Cube:
         subjects = tuple(measurements.units["subject"])
         place = _probe_places(probes, subjects)
         exists, secret = _probe_masks(probes, place, subjects)
+        unit = _codes(rows["subject"], subjects)
         codes = {
             "configuration": _codes(rows["configuration"], configurations),
-            "cell": _pair_codes(rows, cells),
+            "cell": _cell_codes(rows, cells),
             "fold": rows["fold"].to_numpy(np.int64),
-            "unit": _codes(rows["subject"], subjects),
-            "probe": _probe_codes(rows, place),
+            "unit": unit,
+            "probe": _probe_codes(rows["probe"], unit, subjects, place),
             "value": rows["value"].to_numpy(np.float64),
         }
         not_asked = np.zeros((len(cells), *exists.shape), dtype=bool)
@@ -77,7 +81,7 @@ class Cube:
             not_asked,
             known,
             codes,
-            rows["metric"].to_numpy(object),
+            pd.Categorical(rows["metric"]),
         )
 
     def values(self, metric: str, fold: int | None = None) -> np.ndarray:
@@ -91,7 +95,9 @@ class Cube:
         return self._cut[metric, fold]
 
     def _cut_out(self, metric: str, fold: int | None) -> np.ndarray:
-        chosen = self._metrics == metric
+        if metric not in self._metrics.categories:
+            return np.full((len(self.configurations), len(self.cells), *self.exists.shape), np.nan)
+        chosen = self._metrics.codes == self._metrics.categories.get_loc(metric)
         if fold is not None:
             chosen &= (self._codes["fold"] == fold) | (self._codes["fold"] == 0)
         out = np.full((len(self.configurations), len(self.cells), *self.exists.shape), np.nan)
@@ -112,26 +118,19 @@ def _cells(header: dict[str, Any]) -> tuple[Cell, ...]:
 
 
 def _codes(column: Any, names: tuple[str, ...]) -> np.ndarray:
-    place = {name: i for i, name in enumerate(names)}
-    uniques, inverse = np.unique(column.to_numpy(object).astype(str), return_inverse=True)
-    return (
-        np.array([place[name] for name in uniques], dtype=np.int64)[inverse]
-        if len(uniques)
-        else np.zeros(0, np.int64)
-    )
+    return pd.Categorical(column, categories=list(names)).codes.astype(np.int64)
 
 
-def _pair_codes(rows: Any, cells: tuple[Cell, ...]) -> np.ndarray:
-    place = {cell: i for i, cell in enumerate(cells)}
-    pairs = rows[["attack", "dose"]].drop_duplicates()
-    table = {
-        (a, float(d)): place.get((a, float(d)), -1)
-        for a, d in zip(pairs["attack"], pairs["dose"], strict=True)
-    }
-    attacks, doses = rows["attack"].to_numpy(object), rows["dose"].to_numpy(np.float64)
-    return np.fromiter(
-        (table[a, d] for a, d in zip(attacks, doses, strict=True)), dtype=np.int64, count=len(rows)
-    )
+def _cell_codes(rows: Any, cells: tuple[Cell, ...]) -> np.ndarray:
+    """Return each row's place in ``cells``, -1 for a cell that was not planned."""
+    attacks = tuple(dict.fromkeys(attack for attack, _ in cells))
+    doses = tuple(dict.fromkeys(dose for _, dose in cells))
+    table = np.full(
+        (len(attacks) + 1, len(doses) + 1), -1, dtype=np.int64
+    )  # the last row and column: unknown
+    for number, (attack, dose) in enumerate(cells):
+        table[attacks.index(attack), doses.index(dose)] = number
+    return table[_codes(rows["attack"], attacks), pd.Index(doses).get_indexer(rows["dose"])]
 
 
 def _probe_places(probes: Any, subjects: tuple[str, ...]) -> dict[tuple[str, str], int]:
@@ -155,6 +154,14 @@ def _probe_masks(probes: Any, place: dict, subjects: tuple[str, ...]) -> tuple[n
     return exists, secret
 
 
-def _probe_codes(rows: Any, place: dict[tuple[str, str], int]) -> np.ndarray:
-    pairs = zip(rows["subject"].to_numpy(object), rows["probe"].to_numpy(object), strict=True)
-    return np.fromiter((place[pair] for pair in pairs), dtype=np.int64, count=len(rows))
+def _probe_codes(
+    column: Any, unit: np.ndarray, subjects: tuple[str, ...], place: dict[tuple[str, str], int]
+) -> np.ndarray:
+    names = pd.Categorical(column)
+    code = {name: i for i, name in enumerate(names.categories)}
+    unit_of = {subject: i for i, subject in enumerate(subjects)}
+    table = np.full((len(subjects), max(len(code), 1)), -1, dtype=np.int64)
+    for (subject, probe), number in place.items():
+        if probe in code:
+            table[unit_of[subject], code[probe]] = number
+    return table[unit, names.codes]

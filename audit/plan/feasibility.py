@@ -17,7 +17,7 @@ import numpy as np
 
 from audit.attacks.base import ATTACKS
 from audit.core.errors import AuditError
-from audit.core.registry import parse_call
+from audit.core.registry import canonical, parse_call
 from audit.data.records import Corpus, Subject
 from audit.methods.compose import parse_recipe
 from audit.models.load import folder_digest
@@ -78,7 +78,7 @@ def assess(plan: Plan) -> Assessment:
     """Assess a plan; E402 to E405 when it cannot conclude."""
     corpus = corpus_of(plan)
     sizes = sizes_of(plan, forget=len(corpus.forget), retain=len(corpus.retain), twins=len(corpus.twins))
-    attacks = [ATTACKS.build(text) for text in plan.attacks]
+    attacks = [ATTACKS.build(text) for text in attack_texts(plan)]
     recipes = [parse_recipe(item) for item in plan.candidates if not isinstance(item, Given)]
     clauses = sum(len(a.doses) for a in attacks) * len(plan.loss.primary) + 1
     design = _design(plan, corpus, sizes, clauses)
@@ -132,6 +132,20 @@ def _refuse(plan: Plan, corpus: Corpus, sizes: ResolvedSizes, design: SampleDesi
     if "above_twins" in plan.loss.primary:
         twins = sizes.twin["threshold"]
         power.refuse_unlikely(design, twins, losses.twin_rank(twins, plan.loss.beta), "above_twins")
+
+
+def attack_texts(plan: Plan) -> list[str]:
+    """Return the canonical texts of all attacks; E113 for doubles, E114 without `none`."""
+    names = [canonical(ATTACKS.build(text)) for text in plan.attacks]
+    if len(set(names)) < len(names):
+        raise AuditError(
+            "E113", f"{len(names) - len(set(names))} attacks stand in the plan twice", "remove the doubles"
+        )
+    if "none" not in names:
+        raise AuditError(
+            "E114", "the attacks do not hold `none`", "add none: the unattacked model is what ships"
+        )
+    return names
 
 
 def demand_primary(plan: Plan, corpus: Corpus) -> None:

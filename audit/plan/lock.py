@@ -13,16 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from audit.attacks.base import ATTACKS
 from audit.core.digest import digest_json
 from audit.core.errors import AuditError
-from audit.core.registry import canonical
 from audit.data.records import Corpus
 from audit.methods.compose import parse_recipe
 from audit.metrics.base import METRICS
 from audit.models.load import folder_digest
 from audit.plan.corpus import corpus_of, side_digest
-from audit.plan.feasibility import demand_primary
+from audit.plan.feasibility import attack_texts, demand_primary
 from audit.plan.schema import Given, Plan, parse_plan
 
 SCHEMA_VERSION = 1
@@ -68,7 +66,7 @@ def make_lock(plan: Plan, project: Path, corpus: Corpus | None = None) -> Lock:
     content: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "candidates": _candidates(plan),
-        "attacks": _attacks(plan),
+        "attacks": attack_texts(plan),
         "lists": {side: side_digest(corpus.side(side)) for side in ("forget", "retain", "twin")},
         "weights": _weights(plan),
         "metrics": {name: METRICS[name].version for name in METRICS},
@@ -152,19 +150,6 @@ def _candidates(plan: Plan) -> list[str]:
     if repeated:
         raise AuditError(
             "E113", f"{repeated} of {len(names)} candidates stand in the plan twice", "remove the doubles"
-        )
-    return names
-
-
-def _attacks(plan: Plan) -> list[str]:
-    names = [canonical(ATTACKS.build(text)) for text in plan.attacks]
-    if len(set(names)) < len(names):
-        raise AuditError(
-            "E113", f"{len(names) - len(set(names))} attacks stand in the plan twice", "remove the doubles"
-        )
-    if "none" not in names:
-        raise AuditError(
-            "E114", "the attacks do not hold `none`", "add none: the unattacked model is what ships"
         )
     return names
 

@@ -96,7 +96,7 @@ def attack_map(certificate: Certificate) -> Drawing | None:
         "with ▲: above the budget. Hatched: not measured. Which attack is worst is observed, not claimed."
     )
     size = (max(WIDTH, 2.9 + 0.55 * len(columns)), 1.3 + 0.32 * len(rows))
-    return draw_svg("attacks", "Upper bounds under each attack", description, caption, draw, size)
+    return draw_svg("attack-map", "Upper bounds under each attack", description, caption, draw, size)
 
 
 def dose_response(certificate: Certificate, attack: str, name: str) -> Drawing:

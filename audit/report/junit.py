@@ -133,9 +133,7 @@ def _suite(
 
 
 def _facts(certificate: Certificate, left_out: Sequence[ClauseResult]) -> list[tuple[str, str]]:
-    skipped = [
-        (f"{c.loss}, {wording.attack(c.attack, c.dose)}", wording.state(c)) for c in left_out
-    ]
+    skipped = [(f"{c.loss}, {wording.attack(c.attack, c.dose)}", wording.state(c)) for c in left_out]
     return [("audit", certificate.audit_id), ("lock", certificate.lock_digest), *skipped]
 
 

@@ -24,7 +24,7 @@ def lines(certificate: Certificate, width: int = WIDTH) -> list[str]:
     label = max(width - _VERDICT - _CUR - _UTILITY - 3 * len(_GAP), 20)
     widths = (label, _CUR, _UTILITY, _VERDICT)
     head = ("configuration", "CUR (worst attack)", "utility", "verdict")
-    table = [line for item in certificate.configurations for line in _row(_texts(certificate, item), widths)]
+    table = [line for item in certificate.configurations for line in _row(_texts(item), widths)]
     found = [
         *_row(head, widths),
         "─" * min(width, sum(widths) + 3 * len(_GAP)),
@@ -39,7 +39,7 @@ def lines(certificate: Certificate, width: int = WIDTH) -> list[str]:
     return [line.replace(wording.SPACE, " ") for line in found]
 
 
-def _texts(certificate: Certificate, item: ConfigurationResult) -> tuple[str, str, str, str]:
+def _texts(item: ConfigurationResult) -> tuple[str, str, str, str]:
     return (
         item.label,
         wording.cur(item),
@@ -49,8 +49,8 @@ def _texts(certificate: Certificate, item: ConfigurationResult) -> tuple[str, st
 
 
 def _notes(certificate: Certificate) -> list[str]:
-    missing = certificate.missing_controls
-    uncontrolled = [f"uncontrolled, not measured: {'; '.join(missing)}"] if missing else []
+    told = any("uncontrolled" in reason for reason in certificate.reasons)
+    missing = [] if told else [f"uncontrolled: {name} not measured" for name in certificate.missing_controls]
     counts = [
         f"confirmed for {item.label}: {k.failures:g} of {k.population} in the worst attack"
         f" ({wording.attack(k.attack, k.dose)})"
@@ -59,12 +59,15 @@ def _notes(certificate: Certificate) -> list[str]:
     ]
     void = [a.label for a in certificate.attacks if a.informative is False]
     uninformative = [f"uninformative (the original does not fail either): {', '.join(void)}"] if void else []
-    return [*certificate.reasons, *uncontrolled, *uninformative, *counts]
+    return [*certificate.reasons, *missing, *uninformative, *counts]
 
 
 def _row(texts: Sequence[str], widths: Sequence[int]) -> list[str]:
     """Return one table row; a text too long for its column goes on below, never out of its column."""
-    cells = [textwrap.wrap(text, width) or [""] for text, width in zip(texts, widths, strict=True)]
+    cells = [
+        textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+        for text, width in zip(texts, widths, strict=True)
+    ]
     height = max(map(len, cells))
     padded = [cell + [""] * (height - len(cell)) for cell in cells]
     return [

@@ -171,7 +171,16 @@ def _attack_record(text: str) -> dict[str, Any]:
 def _units(world: World, units: list[Unit]) -> Any:
     names = dict(world.corpus.lists)
     rows = [
-        (u.subject, u.side, names[u.side], u.split, u.order, world.halves.get(u.subject, 0), u.auditable, "")  # type: ignore[index]
+        (
+            u.subject,
+            u.side,
+            names[u.side],
+            u.split,
+            u.order,
+            world.halves.get(u.subject, 0),
+            u.auditable,
+            u.group,
+        )  # type: ignore[index]
         for u in units
     ]
     return pd.DataFrame(rows, columns=list(UNIT_COLUMNS)).sort_values("subject", ignore_index=True)

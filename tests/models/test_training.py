@@ -7,13 +7,13 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from audit.models.layers import block_output, blocks, body, hidden_states, mlp
 from audit.models.load import weight_digest
 from audit.models.refusals import REFUSALS
 from audit.models.scope import parse_scope
 from audit.models.training import NLL, Budget, Context, Example, fit, train
-from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 FORGET = [Example(f"f{i}", f"In which city was person {i} born?", f"Town {i * 7}") for i in range(10)]
 RETAIN = [Example(f"r{i}", f"What does person {i} play?", f"instrument number {i * 3}") for i in range(14)]
@@ -330,7 +330,7 @@ def test_mean_nll_is_a_mean_over_tokens_not_over_sequences(llama):
     batch = context.batch([FORGET[0], RETAIN[0]])
     tokens = sum(len(context.encoded(e).ids) - context.encoded(e).answer_start for e in batch.examples)
     assert len(batch.targets) == tokens
-    assert float(context.mean_nll(batch)) == pytest.approx(float(context.nll(batch).sum()) / tokens, rel=1e-5)
+    assert context.mean_nll(batch).item() == pytest.approx(context.nll(batch).sum().item() / tokens, rel=1e-5)
 
 
 def test_answer_logits_come_at_answer_positions_only(llama):

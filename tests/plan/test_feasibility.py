@@ -2,8 +2,9 @@
 
 import json
 
+import numpy as np
 import pytest
-from hand_made import Audit  # noqa: F401  (keeps the helper's folder importable when this file runs alone)
+from safetensors.numpy import save_file
 from scipy.stats import hypergeom
 
 from audit.core.errors import AuditError
@@ -39,6 +40,7 @@ def own(tmp_path, monkeypatch):
             tuple(person("t", i) for i in range(twins)),
         )
         (tmp_path / "m").mkdir(exist_ok=True)
+        save_file({"a": np.zeros((3, 5)), "b": np.zeros(7)}, tmp_path / "m" / "model.safetensors")
         monkeypatch.setattr(feasibility, "corpus_of", lambda plan: corpus)
         data = {"forget": "f", "retain": "r"} | ({"twins": "t"} if twins else {})
         raw = {"model": "m", "data": data, "candidates": list(candidates), "attacks": ["none"]} | changes
@@ -161,3 +163,14 @@ def test_the_assessment_is_text_and_json_with_the_same_numbers(own):
     assert f"failures allowed: {found.failures_allowed} of 90" in text
     assert record["failures_allowed"] == found.failures_allowed
     assert record["seconds"] >= 0
+    assert record["parameters"] == 22  # 3 x 5 and 7, read from the file's header
+
+
+def test_a_damaged_weight_file_is_said_and_not_read_as_small(own, tmp_path):
+    own()
+    path = tmp_path / "m" / "model.safetensors"
+    for data in (b"", b"abc", b"\xff" * 64, path.read_bytes()[:20]):
+        path.write_bytes(data)
+        with pytest.raises(AuditError) as caught:
+            feasibility._tensor_sizes(path)
+        assert caught.value.code == "E202"

@@ -1,6 +1,6 @@
-"""An invented audit of 16 candidates with the exact bounds of its design: 90 of 120 opened, 120 retained of 160.
+"""An invented audit of 16 candidates with exact bounds: 90 of 120 forgotten and 120 of 160 retained opened.
 
-Bounds are written out here from the hypergeometric distribution (STATISTICS §4), not taken from ``audit.risk``.
+Bounds are written out here from the hypergeometric distribution, not taken from ``audit.risk``.
 """
 
 import dataclasses
@@ -56,14 +56,20 @@ CANDIDATES = (
 
 def upper(failures: int, opened: int, size: int, level: float) -> float:
     """Largest M/N with P(X <= failures | M) > level."""
-    allowed = [m for m in range(failures, size - opened + failures + 1) if hypergeom.cdf(failures, size, m, opened) > level]
+    allowed = [
+        m
+        for m in range(failures, size - opened + failures + 1)
+        if hypergeom.cdf(failures, size, m, opened) > level
+    ]
     return max(allowed, default=failures) / size
 
 
 def lower(failures: int, opened: int, size: int, level: float) -> float:
     """Smallest M/N with P(X >= failures | M) > level."""
     allowed = [
-        m for m in range(failures, size - opened + failures + 1) if hypergeom.sf(failures - 1, size, m, opened) > level
+        m
+        for m in range(failures, size - opened + failures + 1)
+        if hypergeom.sf(failures - 1, size, m, opened) > level
     ]
     return min(allowed, default=failures) / size
 
@@ -101,20 +107,31 @@ def unmeasured(item: ClauseResult, state: str, reason: str) -> ClauseResult:
 
 
 def configuration(number, label, failures, harmed, *, role="candidate", crash=False) -> ConfigurationResult:
-    forget = [clause("recovered", "forget", a, d, f, FORGET) for (a, d), f in zip(CELLS, failures, strict=True)]
+    forget = [
+        clause("recovered", "forget", a, d, f, FORGET) for (a, d), f in zip(CELLS, failures, strict=True)
+    ]
     if crash:
         forget[2] = unmeasured(forget[2], "failed", "E301")
     harm = clause("utility_harm", "retain", "none", 0.0, harmed, RETAIN)
     worst = max(forget, key=lambda c: c.upper)
     beside = [
-        clause("above_twins", "forget", a, d, min(f + 3, 90), FORGET) for (a, d), f in zip(CELLS, failures, strict=True)
+        clause("above_twins", "forget", a, d, min(f + 3, 90), FORGET)
+        for (a, d), f in zip(CELLS, failures, strict=True)
     ]
     p_forget, p_utility = max(c.p_value for c in forget), harm.p_value
     passes = max(p_forget, p_utility) <= DELTA / K
     fails = any(c.fails for c in (*forget, harm))
-    verdict = Verdict.PASS if passes else Verdict.RUN_ERROR if crash else Verdict.FAIL if fails else Verdict.INCONCLUSIVE
+    verdict = (
+        Verdict.PASS
+        if passes
+        else Verdict.RUN_ERROR
+        if crash
+        else Verdict.FAIL
+        if fails
+        else Verdict.INCONCLUSIVE
+    )
     return ConfigurationResult(
-        configuration=f"{label.split(' @')[0][:-1]}, batch=32, forget_weight=1.0, retain_weight=2.0, clip=1.0) @all",
+        configuration=f"{label.split(' @')[0][:-1]}, batch=32, retain_weight=2.0, clip=1.0) @all",
         label=label,
         checkpoint=f"{number:02x}" * 32,
         role=role,
@@ -133,7 +150,9 @@ def configuration(number, label, failures, harmed, *, role="candidate", crash=Fa
         utility_upper=harm.upper,
         in_valid_set=passes and role == "candidate",
         verdict=verdict,
-        reasons=() if passes else (f"{'shown to exceed' if fails else 'not shown to keep'} a budget of 10 %",),
+        reasons=()
+        if passes
+        else (f"{'shown to exceed' if fails else 'not shown to keep'} a budget of 10 %",),
         diagnostics=(("share of int4 codes changed", 0.12),),
     )
 
@@ -143,7 +162,9 @@ ATTACKS = (
     AttackSummary(QUANTIZE_INT4, "quantize(int4)", "weights", (4.0,), "bits", True),
     AttackSummary(QUANTIZE_NF4, "quantize(nf4)", "weights", (4.0,), "bits", True),
     AttackSummary(RELEARN, "relearn(steps=[5, 10, 25])", "finetune", (5.0, 10.0, 25.0), "steps", True),
-    AttackSummary("paraphrase", "paraphrase", "prompt", (1.0,), "wordings", False, "the original does not fail"),
+    AttackSummary(
+        "paraphrase", "paraphrase", "prompt", (1.0,), "wordings", False, "the original does not fail"
+    ),
 )
 
 
@@ -151,12 +172,15 @@ ATTACKS = (
 def certificate() -> Certificate:
     candidates = tuple(configuration(i, *item) for i, item in enumerate(CANDIDATES, start=1))
     chosen = 7  # simnpo 1e-3
-    confirmed = Confirmation(RELEARN, 25.0, 2.0, 120, 30, 2 / 120, True)
+    confirmed = Confirmation(RELEARN, 25.0, 2.0, 120, 30, 2 / 120, True, 1 / 160, 160)
     candidates = tuple(
         dataclasses.replace(c, confirmation=confirmed) if i == chosen else c for i, c in enumerate(candidates)
     )
     vetoed = dataclasses.replace(
-        candidates[13], vetoes=("over_forgotten is above 10 % of the subjects",), in_valid_set=False, verdict=Verdict.INCONCLUSIVE
+        candidates[13],
+        vetoes=("over_forgotten is above 10 % of the subjects",),
+        in_valid_set=False,
+        verdict=Verdict.INCONCLUSIVE,
     )
     candidates = (*candidates[:13], vetoed, *candidates[14:])
     return Certificate(
@@ -171,7 +195,12 @@ def certificate() -> Certificate:
         family_size=K,
         estimand="list",
         primary=("recovered",),
-        units=(("forget: named", 150), ("forget: auditable", 150), ("forget: opened", 90), ("retain: opened", 120)),
+        units=(
+            ("forget: named", 150),
+            ("forget: auditable", 150),
+            ("forget: opened", 90),
+            ("retain: opened", 120),
+        ),
         configurations=candidates,
         references=(
             configuration(254, "original", (90, 90, 88, 89, 90, 90, 8), 0, role="original"),
@@ -185,7 +214,9 @@ def certificate() -> Certificate:
         attacks=ATTACKS,
         verdict=Verdict.PASS,
         reasons=(),
-        sentences=("For checkpoint 0808080808080808, 90 of the 120 subjects drawn as list: the rate is at most 10 %.",),
+        sentences=(
+            "For checkpoint 080808080808, 90 of the 120 subjects drawn as list: the rate is at most 10 %.",
+        ),
         not_said=("Nothing is said about unlisted attacks, other seeds, later changes or a single person.",),
         confirmed_checkpoint="08" * 32,
     )
@@ -210,7 +241,12 @@ def judged(certificate) -> Callable[[Verdict], Certificate]:
         if verdict is Verdict.INTEGRITY:
             controls = (dataclasses.replace(controls[0], outcome="violated"), controls[1])
         return dataclasses.replace(
-            certificate, configurations=refused, controls=controls, verdict=verdict, sentences=(), reasons=("a reason",)
+            certificate,
+            configurations=refused,
+            controls=controls,
+            verdict=verdict,
+            sentences=(),
+            reasons=("a reason",),
         )
 
     return build

@@ -1,0 +1,79 @@
+"""Other tools' logs: imported, certified without a model, inconclusive for want of controls."""
+
+import json
+
+import pytest
+from conftest import call
+from log_samples import duet_log, put, text_of, tofu_log
+
+from audit.evidence import bundle
+
+
+def unlearned(log, forget, kept):
+    """Return the log with recall 0 on all forget questions and 1 on the kept ones."""
+    for metric, recall in ((forget, 0.0), *((name, 1.0) for name in kept)):
+        for entry in log[metric]["value_by_index"].values():
+            entry["rougeL_recall"] = recall
+    return log
+
+
+@pytest.fixture
+def logs(tmp_path):
+    root = tmp_path / "saves"
+    put(root / "tofu_Toy-1B_full" / "evals_forget01", tofu_log(1))
+    put(root / "tofu_Toy-1B_retain99", tofu_log(2))
+    tofu = unlearned(tofu_log(3), "forget_Q_A_ROUGE", ("retain_Q_A_ROUGE", "ra_Q_A_ROUGE", "wf_Q_A_ROUGE"))
+    put(root / "tofu_Toy-1B_forget01_NPO" / "evals", tofu)
+    duet = unlearned(duet_log(5), "forget_qa_rouge", ("holdout_qa_rouge",))
+    put(root / "duet_Toy-8B_city_forget_5_ga_lr1", duet, "DUET_EVAL.json")
+    return root
+
+
+def test_logs_become_audits_whose_certificate_is_an_exact_census(logs, tmp_path):
+    out = tmp_path / "out"
+    done = call("import", "open-unlearning", logs, "-o", out, "--json")
+    assert done.exit_code == 0
+    audits = json.loads(done.stdout)["audits"]
+    assert len(audits) == 2
+    for record in audits:
+        result = call("certify", record["folder"])
+        assert result.exit_code == 3
+        assert "uncontrolled" in result.stdout
+        assert call("report", record["folder"]).exit_code == 0
+        certificate = bundle.read(out / record["folder"].rpartition("/")[2])
+        assert certificate.estimand == "census"
+        assert certificate.primary == ("answered",)
+        (candidate,) = certificate.valid_set  # it meets both budgets, and still nothing passes
+        assert (candidate.cur, candidate.verdict) == (0.0, "INCONCLUSIVE")
+        assert all(c.census for c in candidate.clauses)
+
+
+def test_the_roles_found_are_printed_and_none_of_the_text_is_kept(logs, tmp_path):
+    out = tmp_path / "out"
+    told = call("import", "open-unlearning", logs, "-o", out).stdout
+    assert "original" in told
+    assert "retrained" in told
+    log = json.loads(next(logs.rglob("TOFU_EVAL.json")).read_text())
+    answers = {e["ground_truth"] for e in log["forget_Q_A_ROUGE"]["value_by_index"].values()}
+    for folder in (p for p in out.iterdir() if not p.name.startswith(".")):
+        kept = text_of(folder / "measurements")
+        assert not [answer for answer in answers if answer in kept]
+
+
+def test_a_log_in_which_most_persons_are_answered_fails_by_its_count(tmp_path):
+    """Both forgotten authors have some answer with recall above .7: 2 of 2, and a tenth is allowed."""
+    log = tofu_log(3)
+    for entry in log["forget_Q_A_ROUGE"]["value_by_index"].values():
+        entry["rougeL_recall"] = 0.9
+    put(tmp_path / "saves" / "tofu_Toy-1B_forget01_NPO", log)
+    call("import", "open-unlearning", tmp_path / "saves", "-o", tmp_path / "out")
+    (folder,) = (p for p in (tmp_path / "out").iterdir() if not p.name.startswith("."))
+    assert call("certify", folder).exit_code == 1
+    assert "2 of 2" in bundle.read(folder).configurations[0].reasons[0]
+
+
+def test_gate_of_an_imported_log_never_passes(logs, tmp_path):
+    call("import", "open-unlearning", logs, "-o", tmp_path / "out")
+    for folder in (p for p in (tmp_path / "out").iterdir() if not p.name.startswith(".")):
+        call("certify", folder)
+        assert call("gate", folder).exit_code == 3  # one candidate each; its log names no weights
