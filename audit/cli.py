@@ -149,7 +149,8 @@ def lock(plan_file: PlanArgument, out: OutOption = None, json_output: JsonOption
         )
     else:
         print(
-            f"locked {len(locked.configurations)} candidates and {len(locked.attacks)} attacks as {locked.audit_id} in {run_folder}"
+            f"locked {len(locked.configurations)} candidates and {len(locked.attacks)} attacks"
+            f" as {locked.audit_id} in {run_folder}"
         )
 
 

@@ -180,7 +180,8 @@ class _Certifier:
                     and clause.attack == "none"
                     and clause.lower > s.alpha_forget
                 ):
-                    yield f"over-forgotten: {clause.total:g} of {clause.units} subjects are less likely than nearly all never-trained twins"
+                    count = f"{clause.total:g} of {clause.units} subjects"
+                    yield f"over-forgotten: {count} are less likely than nearly all never-trained twins"
         outside = len(self.assembly.not_auditable())
         if "leaked_not_auditable" in s.vetoes and leaked and leaked / outside > s.alpha_forget:
             yield f"{leaked} of {outside} not auditable subjects yielded a secret"

@@ -32,7 +32,8 @@ def broken(clause: ClauseResult) -> str:
 
 def undecided(clause: ClauseResult) -> str:
     """Say how large the risk may still be."""
-    return f"{clause.loss}{_under(clause)} may be as high as {clause.upper:.3f}, budget {clause.budget:g}: not enough evidence"
+    named = f"{clause.loss}{_under(clause)}"
+    return f"{named} may be as high as {clause.upper:.3f}, budget {clause.budget:g}: not enough evidence"
 
 
 def _under(clause: ClauseResult) -> str:

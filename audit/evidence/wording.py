@@ -66,8 +66,10 @@ def sentence(
         )
         value += f", and {confirmed.upper:.3f} ({kind})"
     parts = [
-        f"For checkpoint {result.checkpoint[:12] or result.label}, {units} of the {population} subjects ({drawn}), under each of the attacks",
-        f"{', '.join(attacks)} as realised: the rate of {rate} is {value}{sure}, with checkpoints, twins and attacks held fixed;",
+        f"For checkpoint {result.checkpoint[:12] or result.label},",
+        f"{units} of the {population} subjects ({drawn}), under each of the attacks",
+        f"{', '.join(attacks)} as realised: the rate of {rate} is {value}{sure},",
+        "with checkpoints, twins and attacks held fixed;",
         f"{LOSSES[utility_loss]} at most {alpha_utility:g} on average; {family_size} configurations {chosen}{error};",
         f"a model that never knew would show {base_rate}; {not_auditable} subjects are not auditable.",
     ]

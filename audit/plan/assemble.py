@@ -84,9 +84,11 @@ class Assembly:
 
     def seen(self, side: str) -> list[str]:
         """Auditable subjects that an earlier audit opened: of the list, but counted exactly."""
-        units = self._units
-        chosen = units[(units["side"] == side) & (units["group"] == OPENED_BEFORE) & units["auditable"]]
-        return list(chosen.index)
+        if (side, (OPENED_BEFORE,)) not in self._opened:
+            units = self._units
+            chosen = units[(units["side"] == side) & (units["group"] == OPENED_BEFORE) & units["auditable"]]
+            self._opened[side, (OPENED_BEFORE,)] = list(chosen.index)
+        return self._opened[side, (OPENED_BEFORE,)]
 
     def not_auditable(self) -> list[str]:
         """Forget subjects outside the claim that were scored beside the others."""

@@ -177,7 +177,8 @@ def _warnings(plan: Plan, corpus: Corpus, sizes: ResolvedSizes) -> Iterator[str]
         yield f"{unknown} secrets have no entropy_bits: their base rate by guessing cannot be stated"
     plain = [s for s in corpus.forget if not any(p.paraphrased_questions for p in s.probes)]
     if plain and any(parse_call(a).name == "paraphrase" for a in plan.attacks):
-        yield f"{len(plain)} of {len(corpus.forget)} forget subjects have no second wording: they count as failures under paraphrase"
+        lacking = f"{len(plain)} of {len(corpus.forget)} forget subjects have no second wording"
+        yield f"{lacking}: they count as failures under paraphrase"
     if len(corpus.forget) == sizes.forget["tune"] + sizes.forget["calibrate"]:
         yield "no forget subject is sealed: the result is a census, and `confirm` has nothing to open"
 

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import call
+from commands import call
 from log_samples import put, tofu_log
 from own import project, replan, rows, write_rows
 from safetensors.numpy import load_file, save_file

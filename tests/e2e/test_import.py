@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import call
+from commands import call
 from log_samples import duet_log, put, text_of, tofu_log
 
 from audit.evidence import bundle

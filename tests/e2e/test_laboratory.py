@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from conftest import ENVIRONMENT, TINY, command
+from commands import ENVIRONMENT, TINY, command
 
 from audit.evidence import bundle
 from audit.measurements import store

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import yaml
-from conftest import command
+from commands import command
 
 from audit.data.writers import write_corpus
 from audit.evidence import bundle
