@@ -24,7 +24,7 @@ _ROW_PIXELS = 24
 _LABEL_PIXELS = 320
 _PANEL_PIXELS = 220
 _INK = "#333333"  # Streamlit's own grey is too light for small labels
-_INK_CHANGES_AT = 62  # percent: white on the darker half of the map
+_INK_CHANGES_AT = 78  # percent: white on the darker half of the map
 
 
 def plane(certificate: Certificate) -> Any:
@@ -65,7 +65,7 @@ def cur(certificate: Certificate, alpha_forget: float, listed: Sequence[Configur
         "configuration:N",
         sort=None,
         title=None,
-        axis=alt.Axis(labelLimit=_LABEL_PIXELS, labelOverlap=False, grid=False),
+        axis=alt.Axis(labelLimit=_LABEL_PIXELS, labelOverlap=False, labelFlush=False, grid=False),
     )
     x = {"scale": alt.Scale(domain=[0, 100]), "title": "forgetting risk (%)"}
     tooltip = ["configuration:N", "verdict:N", "CUR:N", "unattacked:N", "listed:N"]
@@ -100,7 +100,7 @@ def attack_map(certificate: Certificate) -> Any:
             "configuration:N",
             sort=None,
             title=None,
-            axis=alt.Axis(labelLimit=_LABEL_PIXELS, labelOverlap=False),
+            axis=alt.Axis(labelLimit=_LABEL_PIXELS, labelOverlap=False, labelFlush=False),
         ),
         tooltip=["configuration:N", "attack:N", "result:N"],
     )
@@ -212,7 +212,7 @@ def _plane_row(name: str, item: ConfigurationResult) -> dict[str, Any]:
 def _cur_row(number: int, item: ConfigurationResult, listed: bool) -> dict[str, Any]:
     worst, plain = reading.worst(item), reading.unattacked(item)
     return {
-        "configuration": f"{number}: {item.label}{' ✓' if listed else ''}",
+        "configuration": f"{'✓ ' if listed else ''}{number}: {item.label}",
         "verdict": str(item.verdict),
         "cur": 100 * item.cur,
         "estimate": 100 * (worst.estimate if worst and worst.state == "measured" else item.cur),

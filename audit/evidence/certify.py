@@ -148,7 +148,7 @@ class _Certifier:
             return Verdict.RUN_ERROR, (f"{len(failed)} planned measurements are missing: {failed[0].reason}",)
         broken = [c for c in told if c.fails]
         if broken:
-            return Verdict.FAIL, tuple(map(clauses.broken, broken))
+            return Verdict.FAIL, clauses.worst_broken(broken)
         if vetoes:
             return Verdict.INCONCLUSIVE, vetoes
         if not valid:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -28,6 +28,14 @@ def broken(clause: ClauseResult) -> str:
         f"{clause.loss}{_under(clause)}: {clause.total:g} of {clause.units}, so at least {clause.lower:.3f} of the list,"
         f" budget {clause.budget:g}"
     )
+
+
+def worst_broken(found: Sequence[ClauseResult]) -> tuple[str, ...]:
+    """Say which broken promise is proven by most, of each kind, and how many more there are."""
+    worst = {c.loss: c for c in sorted(found, key=lambda c: c.lower)}
+    told = tuple(map(broken, worst.values()))
+    others = len(found) - len(told)
+    return (*told, f"and under {others} more attacks or doses") if others else told
 
 
 def undecided(clause: ClauseResult) -> str:

@@ -27,7 +27,7 @@ from audit.runs import eligibility, split
 from audit.runs.backends.local import LocalBackend, default_workers
 from audit.runs.collect import Configured, collect
 from audit.runs.job import Job, Jobs, write_json
-from audit.runs.lease import Leases
+from audit.runs.lease import COORDINATOR, Leases
 from audit.runs.project import Ledger
 from audit.runs.references import accept_laboratory, reference_jobs
 from audit.runs.world import SIDES, World
@@ -37,7 +37,6 @@ pd = lazy("pandas")
 MEASUREMENTS = "measurements"
 MAX_DEATHS = 3  # of one job's workers, before the job counts as failed
 MAX_DEATHS_IN_VAIN = 12  # of any workers between two jobs' ends, before the run stops
-COORDINATOR = "coordinator"  # the lease of whoever runs a run directory
 
 
 @dataclass

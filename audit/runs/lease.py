@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 HEARTBEAT_SECONDS = 5.0
+COORDINATOR = "coordinator"  # the lease of whoever runs a run directory
 EXPIRED_SECONDS = 60.0  # only used for workers of other hosts, whose processes cannot be looked at
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from audit.plan.lock import read_lock
 from audit.runs.job import Job, Jobs
+from audit.runs.lease import COORDINATOR, Leases
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ def look(run: Path) -> Status:
 
 def _state(run: Path, queue: dict[str, Any]) -> str:
     if not queue["closed"]:
-        return "running (or interrupted: the same `run` command continues)"
+        held = Leases(run).is_held(COORDINATOR)
+        return "running" if held else "interrupted: the same `run` command continues"
     if (run / "evidence.json").is_file():
         return "certified"
     if (run / "measurements" / "header.json").is_file():

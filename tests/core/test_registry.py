@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.core.errors import AuditError
@@ -151,6 +151,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(kind=texts, size=numbers, sides=values, deep=st.booleans(), note=st.none() | texts)
 def test_the_canonical_text_builds_the_same_object_again(kind, size, sides, deep, note):
     box = Box(kind, size, sides, deep, note, made=())
@@ -158,6 +159,7 @@ def test_the_canonical_text_builds_the_same_object_again(kind, size, sides, deep
     assert canonical(SHAPES.build(canonical(box))) == canonical(box)
 
 
+@settings(deadline=None)
 @given(kind=texts, size=numbers, deep=st.booleans(), note=st.none() | texts)
 def test_the_short_text_builds_the_same_object_again(kind, size, deep, note):
     box = Box(kind, size, (1, 2), deep, note, made=())

@@ -4,7 +4,7 @@ import hashlib
 import subprocess
 import sys
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.core.seeds import derive, generator
@@ -19,6 +19,7 @@ def test_a_seed_is_the_head_of_a_sha256_as_63_bits():
     assert derive(7, "relearn", 2) == int.from_bytes(head, "big") >> 1
 
 
+@settings(deadline=None)
 @given(st.integers(), names, names)
 def test_other_names_give_another_seed_and_the_same_ones_the_same(seed, first, second):
     assert 0 <= derive(seed, *first) < 2**63

@@ -5,7 +5,7 @@ import json
 
 import pytest
 from hand_made import INT4, NONE, RELEARN_5, RELEARN_10, Audit, imported
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.core.errors import AuditError
@@ -118,6 +118,7 @@ def test_every_verdict_has_its_exit_code():
 # -- the slider ---------------------------------
 
 
+@settings(deadline=None)
 @given(alpha=st.floats(0, 1))
 def test_the_slider_lists_exactly_what_keeps_it_with_enough_utility(certificates, alpha):
     for certificate in certificates.values():
@@ -132,6 +133,7 @@ def test_the_slider_lists_exactly_what_keeps_it_with_enough_utility(certificates
         assert {c.configuration for c in certificate.valid_at(alpha)} == expected
 
 
+@settings(deadline=None)
 @given(one=st.floats(0, 1), other=st.floats(0, 1))
 def test_a_larger_budget_never_lists_less(certificates, one, other):
     low, high = sorted((one, other))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from hand_made import INT4, NONE, PARAPHRASE, RELEARN_5, RELEARN_10, Audit, imported
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.plan.assemble import Assembly, Promise
@@ -330,6 +330,7 @@ def test_budgets_and_confidence_come_from_the_lock():
     assert (settings.family, settings.imported) == ("bonferroni", False)
 
 
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from([NONE, INT4]), st.integers(0, 5)), max_size=8)
 )

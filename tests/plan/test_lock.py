@@ -246,7 +246,7 @@ def other(value):
     )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(data=st.data())
 def test_any_edit_of_the_lock_is_detected(locked, data):
     target = locked / "lock.json"

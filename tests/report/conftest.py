@@ -13,8 +13,8 @@ from audit.evidence.certificate import (
     AttackSummary,
     Certificate,
     ClauseResult,
-    Confirmation,
     ConfigurationResult,
+    Confirmation,
     ControlResult,
     Verdict,
 )

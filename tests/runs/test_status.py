@@ -6,7 +6,7 @@ import pytest
 
 from audit.core.errors import AuditError
 from audit.runs.job import Job, Jobs, write_json
-from audit.runs.lease import Leases
+from audit.runs.lease import COORDINATOR, Leases
 from audit.runs.status import look
 
 JOBS = [Job({"n": n}, f"job {n}") for n in range(4)]
@@ -27,10 +27,10 @@ def test_a_running_one_says_what_is_done_under_way_and_failed(run):
     publish(run, closed=False)
     Jobs(run).perform(JOBS[0], lambda folder: {})
     Jobs(run).fail(JOBS[1], {"code": "E310", "cause": "it diverged", "remedy": "less"})
-    for job in (JOBS[0], JOBS[2]):
-        Leases(run).take(job.key)
+    for key in (JOBS[0].key, JOBS[2].key, COORDINATOR):
+        Leases(run).take(key)
     found = look(run)
-    assert found.state.startswith("running")
+    assert found.state == "running"
     assert (found.stage, found.total, found.done) == ("attack and score", 4, 1)
     assert found.running == ("job 2",)  # job 0 is done, whoever still holds its lease
     assert found.failed == ("job 1: E310 it diverged",)
@@ -38,6 +38,11 @@ def test_a_running_one_says_what_is_done_under_way_and_failed(run):
     assert "1 of 4 done" in text
     assert "running  job 2" in text
     assert json.loads(json.dumps(found.to_json()))["done"] == 1
+
+
+def test_one_whose_coordinator_is_gone_is_interrupted_and_says_how_to_go_on(run):
+    publish(run, closed=False)
+    assert look(run).state == "interrupted: the same `run` command continues"
 
 
 @pytest.mark.parametrize(
