@@ -14,6 +14,7 @@ from audit.attacks.base import ATTACKS
 from audit.core.registry import canonical
 from audit.measurements.table import (
     KEY_COLUMNS,
+    OPENED_BEFORE,
     PROBE_COLUMNS,
     ROW_COLUMNS,
     SCHEMA_VERSION,
@@ -66,6 +67,7 @@ class Audit:
     unasked: list = field(default_factory=list)  # (cell, subject, probe)
     unknown: list = field(default_factory=list)  # (retained subject, probe) that the original answers wrong
     confirmed: str = ""  # the candidate for which the seal was broken
+    before: int = 0  # forgotten persons that an earlier audit opened: b000, b001, …
 
     # -- people ---------------------------------
 
@@ -83,11 +85,16 @@ class Audit:
         return [f"t{i:03d}" for i in range(self.twins)]
 
     @property
+    def opened_before(self) -> list[str]:
+        return [f"b{i:03d}" for i in range(self.before)]
+
+    @property
     def configurations(self) -> tuple[str, ...]:
         return (*self.references, *self.candidates)
 
     def side(self, subject: str) -> str:
-        return {"f": "forget", "s": "forget", "r": "retain", "q": "retain", "t": "twin"}[subject[0]]
+        sides = {"f": "forget", "s": "forget", "b": "forget", "r": "retain", "q": "retain", "t": "twin"}
+        return sides[subject[0]]
 
     # -- what happened ---------------------------------
 
@@ -132,7 +139,7 @@ class Audit:
                         yield from self._values(configuration, cell, subject)
 
     def _measured(self, configuration, cell):
-        forgotten, retained = list(self.forgotten), list(self.retained)
+        forgotten, retained = [*self.forgotten, *self.opened_before], list(self.retained)
         if configuration == self.confirmed:
             forgotten += [f"s{i:03d}" for i in range(self.sealed)]
             retained += [f"q{i:03d}" for i in range(self.retain_sealed)]
@@ -184,12 +191,13 @@ class Audit:
 
     def _units(self):
         rows = [
-            (s, self.side(s), self.side(s), split, order, self.halves.get(s, 1 if s[0] in "fs" else 0))
+            (s, self.side(s), self.side(s), split, order, self.halves.get(s, 1 if s[0] in "fsb" else 0))
             for names, split in self._deal()
             for order, s in enumerate(names)
         ]
         frame = pd.DataFrame(
-            [(*row, row[0] not in self.hidden, "") for row in rows], columns=list(UNIT_COLUMNS)
+            [(*row, row[0] not in self.hidden, OPENED_BEFORE if row[0][0] == "b" else "") for row in rows],
+            columns=list(UNIT_COLUMNS),
         )
         return frame.sort_values("subject", ignore_index=True)
 
@@ -199,6 +207,7 @@ class Audit:
         yield [f"s{i:03d}" for i in range(self.sealed)], "sealed"
         yield [f"q{i:03d}" for i in range(self.retain_sealed)], "sealed"
         yield self.never_trained, "threshold"
+        yield self.opened_before, "tune"
 
     def _probes(self):
         subjects = [s for names, _ in self._deal() for s in names]
@@ -218,7 +227,10 @@ class Audit:
             "family": "holm",
             "title": "made by hand",
         }
-        lists = {"forget": self.forget + self.sealed, "retain": self.retain + self.retain_sealed}
+        lists = {
+            "forget": self.forget + self.sealed + self.before,
+            "retain": self.retain + self.retain_sealed,
+        }
         if self.twins:
             lists["twin"] = self.twins
         header = {

@@ -46,13 +46,13 @@ def plane(certificate: Certificate) -> Any:
     )
     numbers = base.mark_text(dx=10, dy=-8, fontSize=11).encode(x=x_axis("x"), y=y_axis("y"), text="name:N")
     known = alt.Chart(_data(controls))
-    stars = known.mark_point(
-        size=130, filled=True, opacity=1, shape="triangle-down", color=CONTROL_COLOUR
-    ).encode(x=x_axis("x"), y=y_axis("y"), tooltip=tooltip)
+    # Hollow, so that a candidate at the same place is not hidden.
+    hollow = known.mark_point(size=180, strokeWidth=2, opacity=1, shape="triangle-down", color=CONTROL_COLOUR)
+    marks = hollow.encode(x=x_axis("x"), y=y_axis("y"), tooltip=tooltip)
     names = known.mark_text(dx=9, dy=7, align="left", color=CONTROL_COLOUR).encode(
         x=x_axis("x"), y=y_axis("y"), text="name:N"
     )
-    layers = alt.layer(*_budgets(certificate, x_axis, y_axis), rectangles, points, numbers, stars, names)
+    layers = alt.layer(*_budgets(certificate, x_axis, y_axis), rectangles, points, numbers, marks, names)
     return _readable(layers.properties(height=560))
 
 

@@ -19,9 +19,18 @@ def configurations(certificate: Certificate) -> Rows:
             "unattacked": wording.measured(reading.unattacked(item)),
             wording.words(certificate.utility_loss): wording.measured(reading.utility(item)),
             "p": wording.p_value(item.p_value),
-            "why": " ".join(wording.why(certificate, item)),
+            "why": _first(wording.why(certificate, item)),
         }
         for number, item in reading.numbered(certificate)
+    ]
+
+
+def reasons(certificate: Certificate) -> Rows:
+    """Every reason of every candidate that is not listed."""
+    return [
+        {"No.": str(number), "configuration": item.label, "why": reason}
+        for number, item in reading.numbered(certificate)
+        for reason in wording.why(certificate, item)
     ]
 
 
@@ -98,3 +107,8 @@ def controls(certificate: Certificate) -> Rows:
 def mark(item: ConfigurationResult) -> str:
     """Return a verdict with its mark."""
     return f"{wording.MARKS[item.verdict]}{wording.SPACE}{item.verdict}"
+
+
+def _first(sentences: tuple[str, ...]) -> str:
+    more = f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else ""
+    return f"{sentences[0]}{more}" if sentences else ""

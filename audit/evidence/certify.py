@@ -253,7 +253,7 @@ class _Certifier:
         return Confirmation(
             attack=promise.attack,
             dose=promise.dose,
-            failures=float(worst.total[0]),
+            failures=_counted(worst),
             population=int(worst.population or 0),
             sealed_units=len(self.assembly.opened("forget", ("sealed",))),
             upper=float(worst.upper[0]),
@@ -340,3 +340,10 @@ class _Certifier:
 
     def _record(self, name: str) -> dict[str, Any]:
         return next(c for c in self.header["configurations"] if c["configuration"] == name)
+
+
+def _counted(bound: ClauseBounds) -> float:
+    """Return the failures a census counts on the whole list, those of units opened by earlier audits included."""
+    if not bound.census or not bound.population:
+        return float(bound.total[0])
+    return round(float(bound.upper[0]) * bound.population, 9)

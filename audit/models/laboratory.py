@@ -35,6 +35,7 @@ END = "</s>"
 RECALL = 0.98  # share of trained answers an accepted original gives
 SECOND_WORDINGS = 0.90  # of persons whose second wording was not trained
 ABOVE_CHANCE = 0.02  # what a retrained model may know of forgotten secrets beyond guessing
+_ENOUGH = 0.985  # recall at which training ends; some seeds need an epoch more than others
 _REPAIRS = 4
 
 
@@ -129,8 +130,7 @@ def train_reference(
         progress=progress,
         stage=role,
     )
-    if spec.release == "int4":
-        _release(model, people, examples, spec, seed)
+    _release(model, people, examples, spec, seed)
     return model
 
 
@@ -222,11 +222,11 @@ def _release(
     spec: LaboratorySpec,
     seed: int,
 ) -> None:
-    """Put the weights on the grid; while answers are lost by it, train a little more and round again."""
+    """Put the weights on the grid if asked to; while answers are missing, train a little more and round again."""
     probes = [probe for person in people for probe in person.probes]
-    quantize_network(model.network, "int4")
+    _round(model, spec)
     for repair in range(_REPAIRS):
-        if np.mean(hits(score(model, probes))) >= RECALL:
+        if np.mean(hits(score(model, probes))) >= _ENOUGH:
             return
         fit(
             model,
@@ -237,6 +237,11 @@ def _release(
             lr=spec.lr / 10,
             seed=derive(seed, "repair", repair),
         )
+        _round(model, spec)
+
+
+def _round(model: LanguageModel, spec: LaboratorySpec) -> None:
+    if spec.release == "int4":
         quantize_network(model.network, "int4")
 
 

@@ -50,7 +50,7 @@ def render(certificate: Certificate, checkpoint: str | None = None) -> str:
         *_controls(certificate),
         *(_clause(certificate, item, clause) for clause in item.clauses if clause.state != "not_applicable"),
         *(Case("veto", decision.verdict, sentence) for sentence in item.vetoes),
-        Case("verdict", decision.verdict, " ".join(decision.reasons)),
+        Case("verdict", decision.verdict, "; ".join(decision.reasons)),
     ]
     left_out = [clause for clause in item.clauses if clause.state == "not_applicable"]
     return _suite(
@@ -60,7 +60,7 @@ def render(certificate: Certificate, checkpoint: str | None = None) -> str:
 
 def _sweep(certificate: Certificate) -> list[Case]:
     candidates = [
-        Case(c.label, c.verdict, " ".join(wording.why(certificate, c))) for c in certificate.configurations
+        Case(c.label, c.verdict, "; ".join(wording.why(certificate, c))) for c in certificate.configurations
     ]
     return [
         *_controls(certificate),

@@ -16,6 +16,8 @@ from audit.report.svg import WIDTH, Drawing, draw_svg
 
 patches = lazy("matplotlib.patches")
 
+# Hollow, so that a candidate at the same place is not hidden.
+_HOLLOW = {"color": CONTROL_COLOUR, "markerfacecolor": "none", "markeredgewidth": 1.5}
 TICKS = (0, 1, 2, 5, 10, 20, 30, 40, 50, 60, 80, 100)  # percent, on square-root axes
 
 
@@ -90,9 +92,7 @@ def _point(axes: Any, item: ConfigurationResult, text: str) -> tuple[str, float,
 def _control(axes: Any, item: ConfigurationResult) -> tuple[str, float, float, str]:
     x, y = _position(item)
     shape = CONTROL_SHAPES.get(item.role, "h")
-    axes.plot(
-        x, y, shape, color=CONTROL_COLOUR, markersize=11, markeredgecolor="#ffffff", zorder=5, clip_on=False
-    )
+    axes.plot(x, y, shape, **_HOLLOW, markersize=12, zorder=5, clip_on=False)
     return item.role, x, y, CONTROL_COLOUR
 
 
@@ -113,7 +113,7 @@ def _place(axes: Any, texts: list[tuple[str, float, float, str]]) -> None:
         free = [
             i
             for i, box in enumerate(boxes)
-            if box[0] > -4 and not any(_overlap(box, other) for other in taken)
+            if box[0] > -4 and box[1] > -2 and not any(_overlap(box, other) for other in taken)
         ]
         best = free[0] if free else 0
         taken.append(boxes[best])
@@ -147,5 +147,5 @@ def _legend(axes: Any, verdicts: set[Verdict], roles: set[str]) -> None:
         if verdict in verdicts:
             axes.plot([], [], SHAPES[verdict], color=COLOURS[verdict], label=str(verdict))
     for role in sorted(roles):
-        axes.plot([], [], CONTROL_SHAPES.get(role, "h"), color=CONTROL_COLOUR, label=f"control: {role}")
+        axes.plot([], [], CONTROL_SHAPES.get(role, "h"), **_HOLLOW, label=f"control: {role}")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.08), ncols=5, frameon=False, fontsize=8)

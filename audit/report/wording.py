@@ -76,9 +76,10 @@ def state(clause: ClauseResult) -> str:
 
 
 def counts(clause: ClauseResult) -> str:
-    """Return ``3 of 90``; the number of units without a score goes with it."""
+    """Return ``3 of 90``, graded losses as ``3.2 of 90``; the number of units without a score goes with it."""
+    total = f"{clause.total:.0f}" if clause.total == round(clause.total) else f"{clause.total:.1f}"
     missing = f", {clause.missing} without a score" if clause.missing else ""
-    return f"{clause.total:.6g} of {clause.units}{missing}".replace(" of ", f"{SPACE}of{SPACE}")
+    return f"{total}{SPACE}of{SPACE}{clause.units}{missing}"
 
 
 def words(name: str) -> str:

@@ -160,10 +160,8 @@ class Coordinator:
         self, references: dict[str, str], candidates: list[Configured], units: list[split.Unit]
     ) -> list[Configured]:
         opened = {
-            "forget": [u.subject for u in units if u.side == "forget" and u.split == "calibrate"],
-            "retain": [
-                u.subject for u in units if u.side == "retain" and u.split == "calibrate" and u.auditable
-            ],
+            "forget": [u.subject for u in units if u.side == "forget" and u.is_scored],
+            "retain": [u.subject for u in units if u.side == "retain" and u.is_scored and u.auditable],
             "twin": [u.subject for u in units if u.side == "twin" and u.split == "threshold"],
         }
         configured = [

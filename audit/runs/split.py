@@ -26,6 +26,11 @@ class Unit:
     auditable: bool
     group: str = ""
 
+    @property
+    def is_scored(self) -> bool:
+        """Whether candidates are measured on it: opened now, or by an earlier audit."""
+        return self.split == "calibrate" or self.group == OPENED_BEFORE
+
 
 def tune_subjects(world: World, side: str) -> set[str]:
     """Return the subjects that may be looked at before the checkpoints are frozen."""

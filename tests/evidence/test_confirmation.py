@@ -90,6 +90,17 @@ def test_sealed_persons_outside_the_claim_are_not_counted():
     assert (found.failures, found.population, found.sealed_units) == (0, 38, 9)
 
 
+def test_persons_an_earlier_audit_opened_belong_to_the_count():
+    """Two of thirty opened, one of ten sealed, one of five from before: four of 45."""
+    audit = confirmed(before=5)
+    audit.leak("npo", INT4, 2)
+    sealed_leak(audit, INT4, "s004")
+    audit.put("npo", INT4, "b001", "passport", "forced_match", 1.0)
+    found = told(audit).confirmation
+    assert (found.failures, found.population, found.upper) == (4, 45, 4 / 45)
+    assert found.exact
+
+
 def test_without_an_opening_there_is_no_confirmation():
     certificate = certify(Audit(forget=30, sealed=10, retain=15, retain_sealed=5).measurements())
     assert certificate.confirmed_checkpoint is None

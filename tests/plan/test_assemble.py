@@ -132,6 +132,21 @@ def test_the_list_is_what_was_opened_and_what_is_sealed():
     ]
 
 
+def test_persons_an_earlier_audit_opened_are_counted_exactly_and_drawn_no_more():
+    """Six opened of eight, four known from before of which one leaks and one has no score: (2 + M) / 12."""
+    audit = Audit(sealed=2, before=4)
+    audit.put("npo", INT4, "b001", "passport", "forced_match", 1.0)
+    audit.put("npo", INT4, "b002", "passport", "forced_match", None)
+    tables = deciding(audit)
+    clause = tables.table.clauses[1]
+    assert (clause.units, clause.seen_units, clause.population) == (6, 4, 12)
+    assert clause.seen_totals.tolist() == [2, 0, 0]
+    assert losses(tables, "recovered", INT4) == [0] * 6
+    bounds = bound_clause(clause, 0.1, Levels(0.05, 0.05, 0.05))
+    assert bounds.upper[0] >= 2 / 12
+    assert bounds.lower[0] == 1 / 12  # the one without a score may be none
+
+
 def test_persons_the_original_never_knew_stand_outside_the_claim_but_their_leaks_are_counted():
     audit = Audit(sealed=2, hidden={"f001", "f002", "s000"})
     audit.leak("npo", INT4, 2)  # f000 and f001

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,3 +48,9 @@ def test_attacks_are_named_as_in_the_sentences():
 )
 def test_p_values_have_two_digits(value, text):
     assert wording.p_value(value).replace(wording.SPACE, " ") == text
+
+
+@pytest.mark.parametrize(("total", "text"), [(3.0, "3 of 90"), (0.0, "0 of 90"), (19 / 6, "3.2 of 90")])
+def test_counts_of_graded_losses_have_one_decimal(certificate, total, text):
+    clause = dataclasses.replace(certificate.configurations[0].clauses[0], total=total)
+    assert wording.counts(clause).replace(wording.SPACE, " ") == text

@@ -9,6 +9,7 @@ import pytest
 
 from audit.core.errors import AuditError
 from audit.runs import coordinator as coordinators
+from audit.runs import split
 from audit.runs.collect import Configured
 from audit.runs.coordinator import COORDINATOR, MAX_DEATHS, MAX_DEATHS_IN_VAIN, Coordinator
 from audit.runs.eligibility import Eligibility
@@ -221,6 +222,36 @@ def test_the_same_lock_run_elsewhere_may_not_open_others(run, tmp_path):
     with pytest.raises(AuditError) as caught:
         other._split(eligible(other.world), candidates("aa" * 32, "cc" * 32))
     assert caught.value.code == "E509"
+
+
+def test_persons_an_earlier_audit_opened_are_scored_with_the_others(run, scripted):
+    """They are counted on the certificate, so they must be measured; the sealed ones must not."""
+    mine = coordinator(run)
+    lists = mine.world.lock.content["lists"]
+    seen = [
+        s.subject
+        for s in mine.world.corpus.forget
+        if s.subject not in split.tune_subjects(mine.world, "forget")
+    ][:3]
+    mine.ledger.record(
+        list_digest=lists["forget"],
+        side="forget",
+        lock_digest="of an earlier audit",
+        split="calibrate",
+        checkpoint="",
+        family_digest="",
+        units=seen,
+    )
+    units = mine._split(eligible(mine.world), candidates("aa" * 32))
+    mine._reference_scores = {}
+    mine._stage = lambda name, jobs: None
+    configured = mine._measure({"original": "00" * 32}, candidates("aa" * 32), units)
+    for item in configured:
+        for job in item.measures:
+            scored = set(mine.world.read_units(job.spec["units"])["forget"])
+            assert set(seen) <= scored
+            assert len(scored) == 10 + 3
+            assert not scored & {u.subject for u in units if u.split == "sealed"}
 
 
 def test_the_opening_is_on_record_before_anything_is_scored(run):

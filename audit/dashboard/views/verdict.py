@@ -20,6 +20,8 @@ def show() -> None:
     _sentences("What is not said", certificate.not_said)
     st.subheader("Configurations")
     parts.table(tables.configurations(certificate))
+    with st.expander("All reasons"):
+        parts.table(tables.reasons(certificate))
     st.subheader("Controls")
     parts.table(tables.controls(certificate))
     for item in certificate.configurations:
