@@ -47,8 +47,8 @@ def check() -> list[str]:
     Raises AuditError E320 at the first page, or the navigation, that does not open.
     """
     before = os.environ.get(RUN_VARIABLE)
-    # Streamlit warns of every page that it opens outside a browser, which is what happens here on purpose.
-    logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").setLevel(logging.ERROR)
+    # Streamlit warns of every page opened outside a browser, whatever level its loggers were given before.
+    logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
         bundle.write(Path(folder), sample.certificate())
         os.environ[RUN_VARIABLE] = folder
@@ -56,6 +56,7 @@ def check() -> list[str]:
             _open("navigation", MAIN)
             return [_open(title, MAIN.with_name("views") / file) for file, title in PAGES.items()]
         finally:
+            logging.disable(logging.NOTSET)
             _restore(before)
 
 
