@@ -44,7 +44,7 @@ def plane(certificate: Certificate) -> Rows:
             "configuration": name,
             "verdict": mark(item) if number else "",
             "forgetting risk, worst attack": wording.measured(reading.worst(item)),
-            "bounds used": wording.interval(item.cur_lower, item.cur),
+            "bounds used": wording.interval(*item.rectangle[:2]),
             wording.words(certificate.utility_loss): wording.measured(reading.utility(item)),
         }
         for number, name, item in rows

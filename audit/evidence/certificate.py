@@ -65,7 +65,8 @@ class ClauseResult:
     p_value: float
     bound: str
     census: bool
-    fails: bool = False  # its lower bound at delta / (number of clauses) exceeds the budget
+    lower_failing: float = 0.0  # lower bound at delta / (number of clauses)
+    fails: bool = False  # ``lower_failing`` exceeds the budget
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,9 @@ class ConfigurationResult:
     vetoes: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()  # why not PASS, one sentence each
     confirmation: Confirmation | None = None
+    # (forget lower, forget upper, utility lower, utility upper) at delta / (2 K) each: both upper sides hold
+    # together for all configurations at confidence 1 - delta
+    rectangle: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 1.0)
     diagnostics: tuple[tuple[str, float], ...] = ()  # ("codes changed under quantize(...)", 0.12)
 
 
@@ -227,6 +231,7 @@ def _configuration(item: dict[str, Any]) -> ConfigurationResult:
     values["clauses"] = tuple(ClauseResult(**clause) for clause in item["clauses"])
     values["marginal"] = tuple(ClauseResult(**clause) for clause in item["marginal"])
     values["verdict"] = Verdict(item["verdict"])
+    values["rectangle"] = tuple(item["rectangle"])
     values["vetoes"], values["reasons"] = tuple(item["vetoes"]), tuple(item["reasons"])
     confirmation = item["confirmation"]
     values["confirmation"] = Confirmation(**confirmation) if confirmation else None

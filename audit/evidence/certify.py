@@ -31,6 +31,7 @@ def certify(measurements: Measurements) -> Certificate:
 class _Fitted:
     tables: Tables
     model: ConformalRiskModel
+    halved: ConformalRiskModel  # at delta / 2, for rectangles that bound risk and utility together
 
 
 class _Certifier:
@@ -85,11 +86,13 @@ class _Certifier:
     @cached_property
     def fitted(self) -> _Fitted:
         tables = self.assembly.deciding(self.assembly.candidates)
-        return _Fitted(tables, self._model().fit(tables.table))
+        return self._fit(tables)
 
-    def _model(self) -> ConformalRiskModel:
+    def _fit(self, tables: Tables) -> _Fitted:
         s = self.settings
-        return ConformalRiskModel(s.alpha_forget, s.alpha_utility, s.delta, s.family)
+        whole = ConformalRiskModel(s.alpha_forget, s.alpha_utility, s.delta, s.family).fit(tables.table)
+        halved = ConformalRiskModel(s.alpha_forget, s.alpha_utility, s.delta / 2, s.family).fit(tables.table)
+        return _Fitted(tables, whole, halved)
 
     # -- candidates --------------------------------------------------------------------------------------------
 
@@ -109,33 +112,46 @@ class _Certifier:
         told = self._clauses(tables, model.clauses_, row, name)
         valid = bool(model.valid_[row]) and not vetoes and not self.controls.violated
         verdict, reasons = self._verdict(told, valid, vetoes)
-        attack, dose = self._worst(row)
-        utility = next(c for c in told if c.side == "retain")
         return ConfigurationResult(
             configuration=name,
             label=configuration_label(name),
-            checkpoint=self._record(name)["checkpoint"],
             role="candidate",
-            clauses=told,
             marginal=marginal,
-            cur=float(model.cur_[row]),
-            cur_attack=attack,
-            cur_dose=dose,
-            cur_marginal=float(model.cur_marginal_[row]),
-            cur_lower=float(model.cur_lower_[row]),
-            p_forget=float(model.p_forget_[row]),
-            p_utility=float(model.p_utility_[row]),
-            p_value=float(model.p_values_[row]),
-            utility_estimate=utility.estimate,
-            utility_lower=utility.lower,
-            utility_upper=utility.upper,
             in_valid_set=valid,
             verdict=verdict,
             vetoes=vetoes,
             reasons=reasons,
             confirmation=self._confirmation(name),
             diagnostics=tuple(self._diagnostics(name)),
+            **self._numbers(self.fitted, row, name, told),
         )
+
+    def _numbers(
+        self, fitted: _Fitted, row: int, name: str, told: tuple[ClauseResult, ...]
+    ) -> dict[str, Any]:
+        """Return what every configuration shows, candidate or reference."""
+        model, halved = fitted.model, fitted.halved
+        utility = next(number for number, c in enumerate(told) if c.side == "retain")
+        worst = self._worst(fitted, row)
+        sides = next(c for c in halved.clauses_ if c.side == "utility")
+        return {
+            "checkpoint": self._record(name)["checkpoint"],
+            "clauses": told,
+            "cur": float(model.cur_[row]),
+            "cur_attack": worst.attack,
+            "cur_dose": worst.dose,
+            "cur_marginal": float(model.cur_marginal_[row]),
+            "cur_lower": float(model.cur_lower_[row]),
+            "p_forget": float(model.p_forget_[row]),
+            "p_utility": float(model.p_utility_[row]),
+            "p_value": float(model.p_values_[row]),
+            "utility_estimate": told[utility].estimate,
+            "utility_lower": told[utility].lower,
+            "utility_upper": told[utility].upper,
+            "rectangle": tuple(
+                float(side[row]) for side in (halved.cur_lower_, halved.cur_, sides.lower, sides.upper)
+            ),
+        }
 
     def _verdict(
         self, told: tuple[ClauseResult, ...], valid: bool, vetoes: tuple[str, ...]
@@ -164,12 +180,9 @@ class _Certifier:
             yield "the error budget of the family was used up"
         yield from map(clauses.undecided, sorted(worst, key=lambda c: -c.p_value)[:2])
 
-    def _worst(self, row: int) -> tuple[str, float]:
-        index = int(self.fitted.model.cur_clause_[row])
-        if index < 0:
-            return "", 0.0
-        promise = self.fitted.tables.promises[index]
-        return promise.attack, promise.dose
+    def _worst(self, fitted: _Fitted, row: int) -> Promise:
+        index = int(fitted.model.cur_clause_[row])
+        return fitted.tables.promises[index] if index >= 0 else Promise("", "forget", "", 0.0)
 
     def _vetoes(self, name: str, marginal: tuple[ClauseResult, ...], leaked: int) -> Iterator[str]:
         s = self.settings
@@ -190,32 +203,16 @@ class _Certifier:
 
     def _references(self) -> Iterator[ConfigurationResult]:
         for role, name in self.assembly.references.items():
-            tables = self.assembly.deciding((name,))
-            model = self._model().fit(tables.table)
-            told = self._clauses(tables, model.clauses_, 0, name)
-            utility = next(c for c in told if c.side == "retain")
-            index = int(model.cur_clause_[0])
-            worst = tables.promises[index] if index >= 0 else Promise("", "forget", "", 0.0)
+            fitted = self._fit(self.assembly.deciding((name,)))
+            told = self._clauses(fitted.tables, fitted.model.clauses_, 0, name)
             yield ConfigurationResult(
                 configuration=name,
                 label=role,
-                checkpoint=self._record(name)["checkpoint"],
                 role=role,
-                clauses=told,
                 marginal=self._clauses(*self._secondary((name,)), 0, name),
-                cur=float(model.cur_[0]),
-                cur_attack=worst.attack,
-                cur_dose=worst.dose,
-                cur_marginal=float(model.cur_marginal_[0]),
-                cur_lower=float(model.cur_lower_[0]),
-                p_forget=float(model.p_forget_[0]),
-                p_utility=float(model.p_utility_[0]),
-                p_value=float(model.p_values_[0]),
-                utility_estimate=utility.estimate,
-                utility_lower=utility.lower,
-                utility_upper=utility.upper,
                 in_valid_set=False,
-                verdict=Verdict.FAIL if bool(model.fails_[0]) else Verdict.INCONCLUSIVE,
+                verdict=Verdict.FAIL if bool(fitted.model.fails_[0]) else Verdict.INCONCLUSIVE,
+                **self._numbers(fitted, 0, name, told),
             )
 
     # -- clauses -----------------------------------------------------------------------------------------------

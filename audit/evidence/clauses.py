@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from audit.core.rounding import rounded_down, rounded_up
 from audit.evidence.certificate import ClauseResult
 from audit.plan.assemble import Assembly, Promise, Tables
 from audit.plan.naming import attack_label
@@ -24,10 +25,8 @@ def results(
 
 def broken(clause: ClauseResult) -> str:
     """Say by how much a clause is broken at least."""
-    return (
-        f"{clause.loss}{_under(clause)}: {clause.total:g} of {clause.units}, so at least {clause.lower:.3f} of the list,"
-        f" budget {clause.budget:g}"
-    )
+    counted = f"{clause.loss}{_under(clause)}: {clause.total:.4g} of {clause.units}"
+    return f"{counted}, so at least {rounded_down(clause.lower_failing)} of the list, budget {clause.budget:g}"
 
 
 def worst_broken(found: Sequence[ClauseResult]) -> tuple[str, ...]:
@@ -41,7 +40,9 @@ def worst_broken(found: Sequence[ClauseResult]) -> tuple[str, ...]:
 def undecided(clause: ClauseResult) -> str:
     """Say how large the risk may still be."""
     named = f"{clause.loss}{_under(clause)}"
-    return f"{named} may be as high as {clause.upper:.3f}, budget {clause.budget:g}: not enough evidence"
+    return (
+        f"{named} may be as high as {rounded_up(clause.upper)}, budget {clause.budget:g}: not enough evidence"
+    )
 
 
 def _under(clause: ClauseResult) -> str:
@@ -72,5 +73,6 @@ def _clause(promise: Promise, bound: ClauseBounds, row: int, state: str, reason:
         p_value=number("p_value", 1.0),
         bound=bound.bound,
         census=bound.census,
+        lower_failing=number("lower_failing", 0.0),
         fails=bool(bound.fails[row]),
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audit.core.rounding import rounded_down
 from audit.evidence.certificate import ControlResult
 from audit.plan.assemble import Assembly, Promise, Tables
 from audit.risk.clauses import ClauseBounds, Levels, bound_clause
@@ -94,4 +95,4 @@ def _bounds(assembly: Assembly, name: str) -> list[tuple[Promise, ClauseBounds]]
 
 def _counts(clause: ClauseBounds, loss: str) -> str:
     total, units = np.nan_to_num(clause.total[0]), int(clause.n[0])
-    return f"{loss} {total:g} of {units}, at least {clause.lower_failing[0]:.3f} of the list"
+    return f"{loss} {total:g} of {units}, at least {rounded_down(clause.lower_failing[0])} of the list"

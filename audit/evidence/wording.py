@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from audit.core.rounding import rounded_up
 from audit.evidence.certificate import ConfigurationResult
 
 NOT_SAID = (
@@ -57,14 +58,14 @@ def sentence(
         else f"; the procedure lists one that exceeds a budget in at most {1 - confidence:.3g} of such draws"
     )
     confirmed = result.confirmation
-    value = f"at most {result.cur:.3f} ({kind})"
+    value = f"at most {rounded_up(result.cur)} ({kind})"
     if confirmed:
         kind = (
             "counted exactly, the sealed subjects opened"
             if confirmed.exact
             else "confirmed on the sealed subjects"
         )
-        value += f", and {confirmed.upper:.3f} ({kind})"
+        value += f", and {rounded_up(confirmed.upper)} ({kind})"
     parts = [
         f"For checkpoint {result.checkpoint[:12] or result.label},",
         f"{units} of the {population} subjects ({drawn}), under each of the attacks",

@@ -60,23 +60,23 @@ def risk_utility(certificate: Certificate) -> Drawing | None:
 
 def rectangle_caption(certificate: Certificate) -> str:
     """Say at which level the sides of a risk–utility rectangle hold."""
-    together = wording.budget(1 - 2 * certificate.delta)
+    together = wording.budget(1 - certificate.delta)
     sides = (
         "A rectangle reaches from the lower to the upper bounds; marks are estimates. Each side is a "
-        f"one-sided bound at level δ/{certificate.family_size}: the upper sides of both kinds hold for all "
+        f"one-sided bound at level δ/{2 * certificate.family_size}: the upper sides of both kinds hold for all "
         f"configurations together at confidence {together}."
     )
     exact = "Every unit was measured, so that rectangles shrink to points."
     return (
-        "Shaded: within both budgets; axes are square-root scaled, numbers are those of the table. "
+        "Shaded: within both budgets; axes are square-root scaled. "
         f"{exact if certificate.estimand == 'census' else sides} "
         "Controls stand outside the family and are drawn without a rectangle."
     )
 
 
 def _rectangle(axes: Any, item: ConfigurationResult) -> None:
-    corner = (100 * item.utility_lower, 100 * item.cur_lower)
-    size = 100 * (item.utility_upper - item.utility_lower), 100 * (item.cur - item.cur_lower)
+    forget_lower, forget_upper, utility_lower, utility_upper = (100 * side for side in item.rectangle)
+    corner, size = (utility_lower, forget_lower), (utility_upper - utility_lower, forget_upper - forget_lower)
     colour = COLOURS[item.verdict]
     axes.add_patch(
         patches.Rectangle(corner, *size, facecolor=colour + "14", edgecolor=colour, linewidth=0.8, zorder=2)

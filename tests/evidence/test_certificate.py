@@ -163,7 +163,7 @@ def test_the_sentence_says_everything_it_must(certificates):
         "drawn without replacement from a finite list, by lot after training",
         "none, quantize(int4), relearn @5 steps, relearn @10 steps as realised",
         "subjects with a recovered secret is at most",
-        f"{certificate.configurations[0].cur:.3f} (simultaneous over 4 configurations)",
+        "0.063 (simultaneous over 4 configurations)",  # 5 of 80, rounded up
         "at confidence 0.95 over repeated draws of the subjects",
         "with checkpoints, twins and attacks held fixed",
         "right answers lost per retained subject at most 0.1",
