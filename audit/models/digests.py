@@ -97,5 +97,5 @@ def _entry(name: str, tensor: Tensor) -> list[Any]:
         name,
         str(values.dtype).removeprefix("torch."),
         list(tensor.shape),
-        hashlib.sha256(memoryview(data)).hexdigest(),
+        hashlib.sha256(data.data).hexdigest(),
     ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from audit.core.seeds import generator
 from audit.models.batches import Batch, Example
 from audit.models.context import Context
 from audit.models.load import LanguageModel
+from audit.models.objective import NLL, Budget, Callback, Objective, Step, Weighting
 from audit.models.scope import Scope
 
 if TYPE_CHECKING:
@@ -40,96 +41,6 @@ __all__ = [
 ]
 
 torch = lazy("torch")
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What one training run may spend: AdamW at ``lr`` for ``steps`` steps of ``batch`` forget sequences.
-
-    ``forget_weight`` and ``retain_weight`` multiply the two terms; ``clip`` bounds the gradient norm (0 =
-    off); ``warmup`` is the share of steps over which the rate rises linearly.
-    """
-
-    lr: float = 3e-4
-    steps: int = 60
-    batch: int = 32
-    forget_weight: float = 1.0
-    retain_weight: float = 2.0
-    clip: float = 1.0
-    weight_decay: float = 0.0
-    warmup: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.lr <= 0 or self.steps < 0 or self.batch < 1 or self.clip < 0 or not 0 <= self.warmup <= 1:
-            raise ValueError(
-                f"budget needs lr > 0, steps >= 0, batch >= 1, clip >= 0, warmup in [0, 1], got {self}"
-            )
-
-    def lr_at(self, step: int) -> float:
-        """Return the rate of a step, counted from 0."""
-        rising = self.warmup * self.steps
-        return self.lr * min(1.0, (step + 1) / rising) if rising else self.lr
-
-
-@runtime_checkable
-class Objective(Protocol):
-    """What training minimises: forget_weight * forget_term + retain_weight * retain_term.
-
-    ``needs`` names services: ``retain``, ``reference_nll``, ``reference_logits``, ``reference_hidden``,
-    ``refusals``. Without ``retain`` the retain term is never asked for. Terms have shape () and are means, so
-    that they do not grow with the batch.
-    """
-
-    name: ClassVar[str]
-    needs: ClassVar[frozenset[str]]
-
-    def forget_term(self, context: Context, batch: Batch) -> Tensor:
-        """Return the forget term of a batch of forget sequences."""
-        ...
-
-    def retain_term(self, context: Context, batch: Batch) -> Tensor:
-        """Return the retain term of a batch of retain sequences."""
-        ...
-
-
-class Step(Protocol):
-    """Changes the update: gradients of the two weighted terms in, one gradient per parameter out."""
-
-    def transform(self, context: Context, forget: list[Tensor], retain: list[Tensor]) -> list[Tensor]:
-        """Return the gradients to apply; ``forget[i] + retain[i]`` is what no transform would use."""
-        ...
-
-
-class Weighting(Protocol):
-    """Decides how often each forget sequence is seen."""
-
-    def weights(self, context: Context, forget: Sequence[Example]) -> np.ndarray:
-        """Return non-negative weights, shape (len(forget),); sequences are drawn in proportion to them."""
-        ...
-
-
-class Callback(Protocol):
-    """Looks on after every step."""
-
-    def after_step(self, context: Context) -> bool:
-        """Return True to stop the run."""
-        ...
-
-
-@dataclass(frozen=True)
-class NLL:
-    """Plain fine-tuning: the mean negative log-likelihood of all answer tokens, of both sides."""
-
-    name: ClassVar[str] = "nll"
-    needs: ClassVar[frozenset[str]] = frozenset({"retain"})
-
-    def forget_term(self, context: Context, batch: Batch) -> Tensor:
-        """Return the mean NLL per token, shape (), nats."""
-        return context.mean_nll(batch)
-
-    def retain_term(self, context: Context, batch: Batch) -> Tensor:
-        """Return the mean NLL per token, shape (), nats."""
-        return context.mean_nll(batch)
 
 
 def train(

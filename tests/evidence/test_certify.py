@@ -73,6 +73,18 @@ def test_drawn_units_give_the_exact_bounds_of_the_finite_list():
     assert certificate.family_size == 3
 
 
+def test_the_rectangle_bounds_risk_and_utility_together_at_half_the_level_each():
+    """STATISTICS §5: delta / (2 K); the retained side is graded, so only its direction is checked."""
+    audit = Audit(**DRAWN)
+    audit.leak("npo", INT4, 4)
+    audit.harm("npo", 2, probe="city")
+    found = of(certify(audit.measurements()), "npo")
+    low, high, kept_low, kept_high = found.rectangle
+    assert high == pytest.approx(upper(4, 60, 80, 0.05 / 6))
+    assert low == pytest.approx(lower(4, 60, 80, 0.05 / 6))
+    assert kept_low <= found.utility_lower <= found.utility_estimate <= found.utility_upper <= kept_high
+
+
 def test_verdicts_follow_from_those_bounds():
     """Leaks of 60 with p = P(X <= k | 9 of 80): 1 passes at .05/3, 4 are undecided, 15 surely too many."""
     p = [hypergeom.cdf(k, 80, 9, 60) for k in (1, 4, 15)]
