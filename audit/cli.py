@@ -97,14 +97,18 @@ def demo(
 ) -> int:
     """Run the whole audit on the built-in laboratory; ends with the verdict and the report's path."""
     from audit.plan.demo import write_demo_plan
+    from audit.runs.confirm import break_seal
+    from audit.runs.coordinator import Coordinator
 
     plan_file = write_demo_plan(out, subject=subject, release=release, seed=seed)
     run_folder, lock = _locked(plan_file, out / "run")
-    _execute(run_folder, device, workers, quiet)
-    certificate = _certify(run_folder)
-    best = _best(certificate)
-    if best is not None:
-        certificate = _confirm(run_folder, best, device, workers, quiet)
+    coordinator = Coordinator(run_folder, device=device, workers=workers, progress=_progress(quiet))
+    with coordinator.working():
+        coordinator.execute()
+        certificate = _certify(run_folder)
+        if best := _best(certificate):
+            break_seal(coordinator, best)
+            certificate = _certify(run_folder)
     return _finish(run_folder, lock, certificate, json_output)
 
 

@@ -26,7 +26,9 @@ def results(
 def broken(clause: ClauseResult) -> str:
     """Say by how much a clause is broken at least."""
     counted = f"{clause.loss}{_under(clause)}: {clause.total:.4g} of {clause.units}"
-    return f"{counted}, so at least {rounded_down(clause.lower_failing)} of the list, budget {clause.budget:g}"
+    return (
+        f"{counted}, so at least {rounded_down(clause.lower_failing)} of the list, budget {clause.budget:g}"
+    )
 
 
 def worst_broken(found: Sequence[ClauseResult]) -> tuple[str, ...]:

@@ -31,10 +31,17 @@ def open_seal(
     Raises E505 when the weights are gone, E507 when the seal was broken for another checkpoint, E508 when
     nothing is sealed.
     """
-    coordinator = Coordinator(run, device=device, workers=workers, progress=progress or NullProgress())
+    break_seal(
+        Coordinator(run, device=device, workers=workers, progress=progress or NullProgress()), checkpoint
+    )
+
+
+def break_seal(coordinator: Coordinator, checkpoint: str) -> None:
+    """Do the same with a coordinator that is there already, and its workers if they are at work."""
+    run = coordinator.run
     measurements = store.read(run / MEASUREMENTS)
     sealed = _sealed(measurements)
-    _break_seal(coordinator, checkpoint, sealed)
+    _record_opening(coordinator, checkpoint, sealed)
     item = _configured(coordinator, measurements, checkpoint, sealed)
     coordinator.perform("open the sealed subjects", list(item.measures))
     store.write(run / MEASUREMENTS, _joined(coordinator, measurements, item))
@@ -52,7 +59,7 @@ def _sealed(measurements: Measurements) -> dict[str, list[str]]:
     return sealed | {"twin": sorted(twins["subject"])}
 
 
-def _break_seal(coordinator: Coordinator, checkpoint: str, sealed: dict[str, list[str]]) -> None:
+def _record_opening(coordinator: Coordinator, checkpoint: str, sealed: dict[str, list[str]]) -> None:
     """Write the opening before anything is measured: what was asked for stays on record even if the run dies."""
     lock, ledger = coordinator.world.lock, coordinator.ledger
     earlier = ledger.sealed_opening(lock.digest)

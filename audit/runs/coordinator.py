@@ -22,9 +22,10 @@ from audit.core.progress import NullProgress, Progress
 from audit.measurements import store
 from audit.methods.compose import parse_recipe
 from audit.metrics.base import METRICS
+from audit.models.load import compute_dtype, resolve_device
 from audit.plan.schema import Given
 from audit.runs import eligibility, split
-from audit.runs.backends.local import LocalBackend, default_workers
+from audit.runs.backends.local import LocalBackend, default_workers, device_kind
 from audit.runs.collect import Configured, collect
 from audit.runs.job import Job, Jobs, write_json
 from audit.runs.lease import COORDINATOR, Leases
@@ -56,10 +57,11 @@ class Coordinator:
         self.jobs = Jobs(self.run)
         self.leases = Leases(self.run)
         self.ledger = Ledger(self.world.lock.project)
+        self._is_working = False
 
     def execute(self) -> None:
         """Run every stage and write RUN/measurements."""
-        with self._workers():
+        with self.working():
             references = self._references()
             eligible = self._eligibility(references)
             candidates = self._candidates(references["original"])
@@ -69,8 +71,8 @@ class Coordinator:
         store.write(self.run / MEASUREMENTS, measurements)
 
     def perform(self, name: str, jobs: list[Job]) -> None:
-        """Do one stage of jobs, with workers of its own."""
-        with self._workers():
+        """Do one stage of jobs."""
+        with self.working():
             self._stage(name, jobs)
 
     # -- stages ------------------------------------------------------------------------------------------------
@@ -236,11 +238,19 @@ class Coordinator:
             self.leases.release(COORDINATOR)
 
     @contextlib.contextmanager
-    def _workers(self) -> Iterator[None]:
+    def working(self) -> Iterator[None]:
+        """Hold the run directory with workers started; inside an outer ``working`` its workers go on."""
+        if self._is_working:
+            yield
+            return
         with self._alone():
             self.jobs.clear_leftovers(self.leases.is_held)
-            with self._started():
-                yield
+            self._is_working = True
+            try:
+                with self._started():
+                    yield
+            finally:
+                self._is_working = False
 
     @contextlib.contextmanager
     def _started(self) -> Iterator[None]:
@@ -300,10 +310,11 @@ class Coordinator:
 
 def numerics(device: str) -> dict[str, str]:
     """Return what of the machine enters a job key: the kind of device and the precision there."""
-    from audit.models.load import compute_dtype, resolve_device
-
-    kind = resolve_device(device)
-    return {"device": kind.type, "dtype": str(compute_dtype(kind))}
+    kind = device_kind(device)
+    return {
+        "device": kind,
+        "dtype": "float32" if kind == "cpu" else str(compute_dtype(resolve_device(device))),
+    }
 
 
 def common_spec(world: World, numeric: dict[str, str]) -> dict[str, Any]:

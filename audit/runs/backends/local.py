@@ -8,7 +8,12 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from audit.core.lazy import lazy
 from audit.models.load import resolve_device
+
+torch = lazy("torch")
+
+_CARDS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
 
 
 @dataclass
@@ -70,21 +75,23 @@ class LocalBackend:
             log.close()
 
     def _device(self, index: int) -> str:
-        if self.device != "auto" and not self.device.startswith("cuda"):
-            return self.device
-        device = resolve_device(self.device)
-        return f"cuda:{index % cuda_cards()}" if device.type == "cuda" else str(device)
+        if device_kind(self.device) != "cuda":
+            return self.device if self.device != "auto" else "cpu"
+        return f"cuda:{index % torch.cuda.device_count()}"
 
 
-def cuda_cards() -> int:
-    """Return the number of CUDA devices."""
-    from audit.models.load import torch
+def device_kind(device: str) -> str:
+    """Return ``cpu`` or ``cuda`` for ``auto``, ``cpu`` and ``cuda``.
 
-    return torch.cuda.device_count()
+    A Linux machine without an accelerator's device file has none: asking torch would cost seconds of imports.
+    """
+    if device == "cpu" or (
+        device == "auto" and sys.platform == "linux" and not any(map(os.path.exists, _CARDS))
+    ):
+        return "cpu"
+    return resolve_device(device).type
 
 
 def default_workers(device: str) -> int:
     """Return one worker per card on CUDA, else one per core, at most two (memory, and job sizes)."""
-    if resolve_device(device).type == "cuda":
-        return cuda_cards()
-    return min(2, os.cpu_count() or 1)
+    return torch.cuda.device_count() if device_kind(device) == "cuda" else min(2, os.cpu_count() or 1)
