@@ -361,9 +361,14 @@ def _locked(plan_file: Path, out: Path | None) -> tuple[Path, Lock]:
 
 
 def _execute(run_folder: Path, device: str, workers: int | None, quiet: bool) -> None:
+    from audit.runs.confirm import break_seal
     from audit.runs.coordinator import Coordinator
 
-    Coordinator(run_folder, device=device, workers=workers, progress=_progress(quiet)).execute()
+    coordinator = Coordinator(run_folder, device=device, workers=workers, progress=_progress(quiet))
+    with coordinator.working():
+        coordinator.execute()
+        if opening := coordinator.ledger.sealed_opening(coordinator.world.lock.digest):
+            break_seal(coordinator, opening.checkpoint)  # confirmed before: its jobs are done
 
 
 def _confirm(run_folder: Path, checkpoint: str, device: str, workers: int | None, quiet: bool) -> Certificate:

@@ -28,22 +28,43 @@ def main() -> None:
     print("| stage | wall seconds |\n|---|---|")
     for stage, seconds in stages.items():
         print(f"| {stage} | {seconds:.1f} |")
-    print(f"| certify, report, leak check, start | {first - sum(stages.values()):.1f} |\n| **all** | **{first:.1f}** |\n")
-    print("| jobs | number | seconds each (mean) | peak resident memory of a worker, MiB |\n|---|---|---|---|")
+    print(
+        f"| certify, report, leak check, start | {first - sum(stages.values()):.1f} |\n| **all** | **{first:.1f}** |\n"
+    )
+    print(
+        "| jobs | number | seconds each (mean) | peak resident memory of a worker, MiB |\n|---|---|---|---|"
+    )
     for kind, (count, seconds, peak) in costs(out / "run").items():
         print(f"| {kind} | {count} | {seconds / count:.1f} | {peak / 2**20:.0f} |")
     again, _, _ = run_demo(out, options.subject, options.release)
-    print(f"\nthe same command again, nothing left to do: {again:.1f} s, {again / first:.3f} of the first run")
+    print(
+        f"\nthe same command again, nothing left to do: {again:.1f} s, {again / first:.3f} of the first run"
+    )
 
 
 def run_demo(out: Path, subject: str, release: str) -> tuple[float, dict[str, float], int]:
     """Return wall seconds, seconds by stage, and the exit code of one demo."""
-    command = [sys.executable, "-m", "audit.cli", "demo", "--out", str(out), "--subject", subject, "--release", release]
+    command = [
+        sys.executable,
+        "-m",
+        "audit.cli",
+        "demo",
+        "--out",
+        str(out),
+        "--subject",
+        subject,
+        "--release",
+        release,
+    ]
     began = time.monotonic()
-    done = subprocess.run(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     wall = time.monotonic() - began
     lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
-    return wall, {line["stage"]: line["elapsed_seconds"] for line in lines if line["state"] == "done"}, done.returncode
+    return (
+        wall,
+        {line["stage"]: line["elapsed_seconds"] for line in lines if line["state"] == "done"},
+        done.returncode,
+    )
 
 
 def costs(run: Path) -> dict[str, tuple[int, float, int]]:
@@ -53,7 +74,10 @@ def costs(run: Path) -> dict[str, tuple[int, float, int]]:
         for line in path.read_text(encoding="utf-8").splitlines():
             record = json.loads(line)
             found[record["kind"]].append(record)
-    return {k: (len(r), sum(x["seconds"] for x in r), max(x["peak_bytes"] for x in r)) for k, r in sorted(found.items())}
+    return {
+        k: (len(r), sum(x["seconds"] for x in r), max(x["peak_bytes"] for x in r))
+        for k, r in sorted(found.items())
+    }
 
 
 if __name__ == "__main__":

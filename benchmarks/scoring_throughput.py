@@ -27,7 +27,9 @@ def main() -> None:
     threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
     torch.set_num_threads(threads)
     print(f"torch {torch.__version__}, {threads} thread(s), float32, CPU\n")
-    print("| model | parameters | scoring tokens/s | ceiling tokens/s (torch.mm) | ratio |\n|---|---|---|---|---|")
+    print(
+        "| model | parameters | scoring tokens/s | ceiling tokens/s (torch.mm) | ratio |\n|---|---|---|---|---|"
+    )
     for name, spec in (("lab", LaboratorySpec()), ("large", LaboratorySpec.large())):
         corpus = generate(1, forget=40, retain=40, twins=0)
         model = new_model(tokenizer_for(corpus, spec), spec, 0, "cpu")
@@ -36,7 +38,9 @@ def main() -> None:
         answers = sum(model.encode(p.question, p.answer).answer_tokens for p in probes)
         scoring = tokens / median_seconds(lambda m=model, p=probes: score(m, p))
         ceiling = tokens / ceiling_seconds(model, tokens, answers)
-        print(f"| {name} | {model.parameters_count / 1e6:.1f} M | {scoring:,.0f} | {ceiling:,.0f} | {scoring / ceiling:.2f} |")
+        print(
+            f"| {name} | {model.parameters_count / 1e6:.1f} M | {scoring:,.0f} | {ceiling:,.0f} | {scoring / ceiling:.2f} |"
+        )
 
 
 def ceiling_seconds(model, tokens: int, answers: int) -> float:

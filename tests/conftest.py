@@ -10,7 +10,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+import hypothesis
 import pytest
+
+# The machine may be busy: how long one example takes is no property of the code.
+hypothesis.settings.register_profile("audit", deadline=None)
+hypothesis.settings.load_profile("audit")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

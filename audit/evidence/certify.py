@@ -163,6 +163,10 @@ class _Certifier:
         if failed:
             return Verdict.RUN_ERROR, (f"{len(failed)} planned measurements are missing: {failed[0].reason}",)
         broken = [c for c in told if c.fails]
+        uncontrolled = f"uncontrolled: {', '.join(self.controls.missing)} not measured"
+        if broken and self.settings.imported and self.controls.missing:
+            # Guessing counts as answering in foreign logs, so a budget may be broken by a model that never knew.
+            return Verdict.INCONCLUSIVE, (*clauses.worst_broken(broken), uncontrolled)
         if broken:
             return Verdict.FAIL, clauses.worst_broken(broken)
         if vetoes:
@@ -170,7 +174,7 @@ class _Certifier:
         if not valid:
             return Verdict.INCONCLUSIVE, tuple(self._undecided(told))
         if self.controls.missing:
-            return Verdict.INCONCLUSIVE, (f"uncontrolled: {', '.join(self.controls.missing)} not measured",)
+            return Verdict.INCONCLUSIVE, (uncontrolled,)
         return Verdict.PASS, ()
 
     def _undecided(self, told: tuple[ClauseResult, ...]) -> Iterator[str]:
@@ -211,7 +215,7 @@ class _Certifier:
                 role=role,
                 marginal=self._clauses(*self._secondary((name,)), 0, name),
                 in_valid_set=False,
-                verdict=Verdict.FAIL if bool(fitted.model.fails_[0]) else Verdict.INCONCLUSIVE,
+                verdict=Verdict.FAIL if fitted.model.fails_.any() else Verdict.INCONCLUSIVE,
                 **self._numbers(fitted, 0, name, told),
             )
 

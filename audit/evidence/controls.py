@@ -16,6 +16,7 @@ from audit.plan.assemble import Assembly, Promise, Tables
 from audit.risk.clauses import ClauseBounds, Levels, bound_clause
 
 DELTA_CONTROLS = 0.001
+_NEVER_TRAINED = "must not FAIL under any attack"
 _NO_LOSS = "no loss that a control can be read from (recovered or above_twins)"
 
 
@@ -36,7 +37,8 @@ class Controls:
 def check(assembly: Assembly) -> Controls:
     """Test both controls on the forgetting clauses with ``recovered`` or ``above_twins``."""
     original, informative = _original(assembly)
-    results = [original, _retrained(assembly)]
+    never_trained = _retrained(assembly) if "retrained" in assembly.references else _twins(assembly)
+    results = [original, never_trained]
     missing = tuple(item.name for item in results if item.outcome == "not measured")
     return Controls(tuple(results), missing, informative)
 
@@ -65,31 +67,39 @@ def _original(assembly: Assembly) -> tuple[ControlResult, dict[tuple[str, float]
 
 
 def _retrained(assembly: Assembly) -> ControlResult:
-    expectation = "must not FAIL under any attack"
-    if "retrained" not in assembly.references:
-        return ControlResult(
-            "retrained", expectation, "not measured", "no model trained without the forget list"
-        )
-    bounds = _bounds(assembly, assembly.references["retrained"])
+    return _must_not_fail("retrained", _bounds(assembly, assembly.references["retrained"]))
+
+
+def _twins(assembly: Assembly) -> ControlResult:
+    """Put twins, whom no model was trained on, in the units' place on the original."""
+    name = "retrained"
+    if "original" not in assembly.references or not assembly.count("twin"):
+        missing = "neither a model trained without the forget list, nor twins"
+        return ControlResult(name, _NEVER_TRAINED, "not measured", missing)
+    tables = assembly.twin_clauses(assembly.references["original"])
+    return _must_not_fail("twins", _tested(assembly, tables))
+
+
+def _must_not_fail(name: str, bounds: list[tuple[Promise, ClauseBounds]]) -> ControlResult:
     if not bounds:
-        return ControlResult("retrained", expectation, "not measured", _NO_LOSS)
+        return ControlResult(name, _NEVER_TRAINED, "not measured", _NO_LOSS)
     promise, clause = max(bounds, key=lambda pair: pair[1].lower_failing[0])
     outcome = "violated" if any(clause.fails[0] for _, clause in bounds) else "as expected"
-    return ControlResult(
-        "retrained", expectation, outcome, f"worst under {promise.attack}: {_counts(clause, promise.loss)}"
-    )
+    detail = f"worst under {promise.attack}: {_counts(clause, promise.loss)}"
+    return ControlResult(name, _NEVER_TRAINED, outcome, detail)
 
 
 def _bounds(assembly: Assembly, name: str) -> list[tuple[Promise, ClauseBounds]]:
-    """Return the measured forgetting clauses of a reference, each at delta_c over their number."""
-    tables: Tables = assembly.control_clauses(name)
+    """Return the measured forgetting clauses of a reference."""
+    return _tested(assembly, assembly.control_clauses(name))
+
+
+def _tested(assembly: Assembly, tables: Tables) -> list[tuple[Promise, ClauseBounds]]:
+    """Bound every measured clause at delta_c over their number."""
     level = DELTA_CONTROLS / max(len(tables.promises), 1)
-    levels = Levels(level, level, level)
-    alpha = assembly.settings.alpha_forget
-    bounds = [
-        (p, bound_clause(c, alpha, levels))
-        for p, c in zip(tables.promises, tables.table.clauses, strict=True)
-    ]
+    levels, alpha = Levels(level, level, level), assembly.settings.alpha_forget
+    pairs = zip(tables.promises, tables.table.clauses, strict=True)
+    bounds = [(p, bound_clause(c, alpha, levels)) for p, c in pairs]
     return [(p, b) for p, b in bounds if b.measured[0] and b.applicable[0]]
 
 

@@ -33,6 +33,7 @@ __all__ = [
 torch = lazy("torch")
 transformers = lazy("transformers")
 transformers_logging = lazy("transformers.utils.logging")
+safetensors = lazy("safetensors")
 safetensors_torch = lazy("safetensors.torch")
 peft = lazy("peft")
 
@@ -102,9 +103,10 @@ def folder_digest(folder: Path, *, base_digest: str | None = None) -> str:
     if (folder / "adapter_config.json").is_file():
         config = _read_json(folder / "adapter_config.json")
         base = base_digest or folder_digest(_base_folder(folder, config))
-        return adapter_digest(base, settings_of(config), safetensors_torch.load_file(folder / ADAPTER_FILE))
+        return adapter_digest(base, settings_of(config), _adapter_tensors(folder))
     if (folder / PROMPT_FILE).is_file():
-        return files_digest(sorted(folder.glob("*.safetensors")))
+        with _whole_files():
+            return files_digest(sorted(folder.glob("*.safetensors")))
     return weight_digest(load(folder, device="cpu"))  # other writers may use other tensor names
 
 
@@ -179,7 +181,7 @@ def _load_adapter(folder: Path, device: str, prompt: str | None, base: LanguageM
     if ground.has_adapter:
         raise AuditError("E212", "the base of an adapter carries an adapter itself", "merge it first")
     network = peft.get_peft_model(ground.network, peft.LoraConfig.from_pretrained(str(folder)))
-    state = safetensors_torch.load_file(folder / ADAPTER_FILE)
+    state = _adapter_tensors(folder)
     _check_finite(state)
     expected = set(peft.get_peft_model_state_dict(network))
     if set(state) != expected:
@@ -191,6 +193,21 @@ def _load_adapter(folder: Path, device: str, prompt: str | None, base: LanguageM
     return LanguageModel(
         ground.network, ground.tokenizer, PromptTemplate(prompt) if prompt else ground.prompt
     )
+
+
+def _adapter_tensors(folder: Path) -> dict[str, Any]:
+    with _whole_files():
+        return safetensors_torch.load_file(folder / ADAPTER_FILE)
+
+
+@contextlib.contextmanager
+def _whole_files() -> Iterator[None]:
+    try:
+        yield
+    except safetensors.SafetensorError:
+        raise AuditError(
+            "E202", "a safetensors file is damaged or cut off", "restore the checkpoint"
+        ) from None
 
 
 def _base_folder(folder: Path, config: dict[str, Any]) -> Path:

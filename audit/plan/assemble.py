@@ -152,12 +152,30 @@ class Assembly:
 
     def control_clauses(self, name: str) -> Tables:
         """The forgetting clauses that controls are read from, for one reference."""
-        wanted = [loss for loss in ("recovered", "above_twins") if loss in self.settings.primary] or [
-            "recovered"
-        ]
-        promises = [Promise(loss, "forget", *cell) for loss in wanted for cell in self.cells]
+        promises = [Promise(loss, "forget", *cell) for loss in self._control_losses for cell in self.cells]
         pairs = [(p, self._forget_clause(p, (name,), OPENED, demanded=False)) for p in promises]
         return self._tables([(p, c) for p, c in pairs if c is not None], (name,))
+
+    def twin_clauses(self, name: str) -> Tables:
+        """The same with half of the threshold twins in the units' place, judged by the other half, on model ``name``."""
+        twins = self._twins()
+        row, pairs = self.cube.configurations.index(name), []
+        for loss in self._control_losses:
+            for attack, dose in self.cells:
+                promise = Promise(loss, "forget", attack, dose)
+                measured = self._states.get((name, attack, dose, "twin"), ("failed", ""))[0] == "measured"
+                values = FORGET_LOSSES[loss](self._twin_cell((attack, dose), twins)) if measured else None
+                if values is not None:
+                    binary = loss in losses.BINARY
+                    pairs.append(
+                        (promise, Clause(promise.name, "forget", values[[row]], None, binary=binary))
+                    )
+        return self._tables(pairs, (name,))
+
+    @property
+    def _control_losses(self) -> list[str]:
+        named = [loss for loss in ("recovered", "above_twins") if loss in self.settings.primary]
+        return named or ["recovered"]
 
     def leaked_outside(self) -> dict[str, int]:
         """Candidate -> not auditable subjects whose secret came out under some attack."""
@@ -204,7 +222,7 @@ class Assembly:
         opened, seen = self.opened("retain", splits), self.seen("retain")
         units = self.cube.rows_of(opened + seen)
         right, asked = self._right_answers(at)[:, units], self._asked_of_retain(at)[units]
-        counted = asked.any(axis=1)
+        counted = np.asarray(asked.any(axis=1))
         values = np.stack([losses.utility_harm(correct[counted], asked[counted]) for correct in right])
         states = [self.state(name, promise)[0] for name in names]
         population = self.population("retain") - int((~counted).sum())
@@ -242,19 +260,22 @@ class Assembly:
 
     def _cell(self, cell: CubeCell, subjects: list[str]) -> Cell:
         half = self._units.loc[subjects, "half"].to_numpy(np.int64) if subjects else np.zeros(0, np.int64)
-        twins = self._units[
-            (self._units["side"] == "twin") & (self._units["split"].isin(("threshold", "calibrate")))
-        ].index
         rows = {role: self.cube.configurations.index(name) for role, name in self.references.items()}
-        return Cell(
-            self.cube,
-            self.cube.cells.index(cell),
-            self.cube.rows_of(subjects),
-            half,
-            self.cube.rows_of(list(twins)),
-            rows,
-            self.settings,
-        )
+        index = self.cube.cells.index(cell)
+        twins = self.cube.rows_of(self._twins())
+        return Cell(self.cube, index, self.cube.rows_of(subjects), half, twins, rows, self.settings)
+
+    def _twin_cell(self, cell: CubeCell, twins: list[str]) -> Cell:
+        units, judges = self.cube.rows_of(twins[::2]), self.cube.rows_of(twins[1::2])
+        fold = 2  # of a cross-fitted attack; twins answer in both folds
+        half = np.full(len(units), fold)
+        return Cell(self.cube, self.cube.cells.index(cell), units, half, judges, {}, self.settings, fold)
+
+    def _twins(self) -> list[str]:
+        """Threshold twins, in the audit's recorded order."""
+        units = self._units
+        chosen = units[(units["side"] == "twin") & units["split"].isin(("threshold", "calibrate"))]
+        return list(chosen.sort_values("order").index)
 
     def _right_answers(self, at: int) -> np.ndarray:
         """(C, U, P) whether a probe is answered right: exactly, or for imported logs with ROUGE-L recall >= tau."""

@@ -29,6 +29,9 @@ class Cell:
     twins: np.ndarray
     references: dict[str, int]
     settings: Settings
+    fold: int | None = (
+        None  # only rows of this fold (and of 0); None: a forget unit has rows in one fold anyway
+    )
 
     @property
     def asked(self) -> np.ndarray:
@@ -37,7 +40,7 @@ class Cell:
 
     def values(self, metric: str) -> np.ndarray:
         """(C, n, P) values of a metric on the units."""
-        return self.cube.values(metric)[:, self.index][:, self.units]
+        return self.cube.values(metric, fold=self.fold)[:, self.index][:, self.units]
 
     def twin_values(self, metric: str, half: int) -> np.ndarray:
         """(C, m, P) values of a metric on the twins, in the model that held ``half`` out."""

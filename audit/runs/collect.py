@@ -174,7 +174,7 @@ def _units(world: World, units: list[Unit]) -> Any:
         (
             u.subject,
             u.side,
-            names[u.side],
+            names[u.side],  # type: ignore[index]
             u.split,
             u.order,
             world.halves.get(u.subject, 0),

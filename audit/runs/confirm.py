@@ -102,12 +102,10 @@ def _configured(
 
 def _joined(coordinator: Coordinator, measurements: Measurements, item: Configured) -> Measurements:
     jobs = coordinator.jobs
-    failures = [jobs.failure(job.key) for job in item.measures if jobs.failure(job.key)]
-    if failures:
-        first = failures[0]
-        raise AuditError(
-            first["code"], f"the sealed subjects could not be measured: {first['cause']}", first["remedy"]
-        )  # type: ignore[index]
+    for job in item.measures:
+        if failure := jobs.failure(job.key):
+            cause = f"the sealed subjects could not be measured: {failure['cause']}"
+            raise AuditError(failure["code"], cause, failure["remedy"])
     done = [job for job in item.measures if jobs.result(job.key)["state"] == "measured"]
     fresh = [labelled(jobs.path(job.key) / "rows.parquet", item, job, coordinator.world) for job in done]
     rows = pd.concat([measurements.rows, *fresh], ignore_index=True).drop_duplicates(

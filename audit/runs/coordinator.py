@@ -79,12 +79,12 @@ class Coordinator:
 
     def _references(self) -> dict[str, str]:
         """Return role -> digest of original and, where there is one, retrained."""
-        named = {role: d for role, d in self.world.lock.content["weights"].items() if role != "model"}
-        plan = self.world.lock.plan
-        for role, digest in named.items():
-            self.world.store_checkpoint(digest, getattr(plan, role) or plan.model)
-        if self.world.lock.content["weights"].get("model"):
-            self.world.store_checkpoint(self.world.lock.content["weights"]["model"], plan.model)
+        weights, plan = self.world.lock.content["weights"], self.world.lock.plan
+        places = {"model": plan.model, "original": plan.original or plan.model, "retrained": plan.retrained}
+        for role, folder in places.items():
+            if folder is not None:
+                self.world.store_checkpoint(weights[role], folder)
+        named = {role: digest for role, digest in weights.items() if role != "model"}
         trained = reference_jobs(self.world, numerics(self.device))
         self._stage("train references", list(trained.values()))
         digests = {role: self._checkpoint_of(job) for role, job in trained.items()}
@@ -339,6 +339,7 @@ def measure_job(
     """Return the job that scores one checkpoint under one attack on the given units."""
     built = ATTACKS.build(attack)
     sides = ["forget", "retain", "twin"] if attack == "none" else ["forget", "twin"]
+    spoken = ["forget"] if "answered" in world.lock.plan.loss.primary else []  # a loss of generated text
     chosen = {side: units[side] for side in sides if units.get(side)}
     spec = {
         "kind": "measure",
@@ -349,6 +350,6 @@ def measure_job(
         "metrics": {metric: METRICS[metric].version for metric in METRICS},
         "units": world.store_units(chosen),
         "sides": sorted(chosen),
-        "generate": ["forget", "retain"] if attack == "none" else [],
+        "generate": ["forget", "retain"] if attack == "none" else spoken,
     } | common_spec(world, numeric)
     return Job(spec, f"{name} under {attack}", cost=built.cost)

@@ -49,7 +49,6 @@ def _try(job: Job, jobs: Jobs, leases: Leases, world: World) -> bool:
     try:
         if not jobs.is_done(job.key):
             jobs.perform(job, lambda folder: perform(job.spec, folder, world))
-            _note_cost(world.run, job, time.monotonic() - began, time.process_time() - busy)
     except AuditError as error:
         jobs.fail(job, {"code": error.code, "cause": error.cause, "remedy": error.remedy})
     except Exception as error:
@@ -57,6 +56,7 @@ def _try(job: Job, jobs: Jobs, leases: Leases, world: World) -> bool:
     finally:
         stop.set()
         leases.release(job.key)
+    _note_cost(world.run, job, time.monotonic() - began, time.process_time() - busy)
     return True
 
 

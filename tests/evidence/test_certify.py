@@ -203,6 +203,23 @@ def test_without_a_control_nothing_passes_but_the_valid_set_is_shown(references,
     assert "uncontrolled" in certificate.configurations[0].reasons[0]
 
 
+def test_twins_stand_in_for_a_retrained_model():
+    audit = Audit(**CENSUS, references=("original",), twins=40)
+    certificate = certify(audit.measurements())
+    control = next(c for c in certificate.controls if c.name == "twins")
+    assert control.outcome == "as expected"
+    assert "0 of 20" in control.detail  # half of the twins stand in the units' place
+    assert certificate.missing_controls == ()
+    assert certificate.verdict is Verdict.PASS
+
+
+def test_twins_that_yield_secrets_make_the_audit_an_integrity_error():
+    audit = Audit(**CENSUS, references=("original",), twins=40)
+    for subject in audit.never_trained:
+        audit.put("original", INT4, subject, "passport", "forced_match", 1.0)
+    assert certify(audit.measurements()).verdict is Verdict.INTEGRITY
+
+
 def test_without_a_control_a_failure_is_still_a_failure():
     audit = Audit(**CENSUS, references=())
     for name in audit.candidates:

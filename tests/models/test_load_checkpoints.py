@@ -8,7 +8,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from audit.core.errors import AuditError
-from audit.models.load import PromptTemplate, compute_dtype, load, resolve_device, save, weight_digest
+from audit.models.load import (
+    PromptTemplate,
+    compute_dtype,
+    folder_digest,
+    load,
+    resolve_device,
+    save,
+    weight_digest,
+)
 from audit.models.scope import parse_scope
 
 
@@ -255,3 +263,12 @@ def test_devices_resolve_or_are_refused():
         resolve_device("quantum")
     assert compute_dtype("cpu") == torch.float32
     assert compute_dtype("cuda") == torch.bfloat16
+
+
+def test_a_cut_off_file_is_refused_with_a_code_by_digest_and_load(folder):
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    refused("E202", folder)
+    with pytest.raises(AuditError) as caught:
+        folder_digest(folder)
+    assert caught.value.code == "E202"
