@@ -170,8 +170,8 @@ def demand_primary(plan: Plan, corpus: Corpus) -> None:
 
 
 def _warnings(plan: Plan, corpus: Corpus, sizes: ResolvedSizes) -> Iterator[str]:
-    if not plan.retrained and not plan.laboratory:
-        yield "no retrained model: without that control nothing can PASS"
+    if not plan.retrained and not plan.laboratory and not corpus.twins:
+        yield "neither a retrained model nor twins: without that control nothing can PASS"
     unknown = sum(p.kind == "secret" and p.entropy_bits is None for s in corpus.forget for p in s.probes)
     if unknown:
         yield f"{unknown} secrets have no entropy_bits: their base rate by guessing cannot be stated"

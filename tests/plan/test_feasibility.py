@@ -145,7 +145,7 @@ def test_what_will_be_missing_is_said_beforehand(own):
     said = " ".join(
         own(attacks=["none", "paraphrase"], person_options={"second": False, "bits": None}).warnings
     )
-    assert "no retrained model: without that control nothing can PASS" in said
+    assert "neither a retrained model nor twins: without that control nothing can PASS" in said
     assert "150 secrets have no entropy_bits" in said
     assert "150 of 150 forget subjects have no second wording" in said
     assert "retrained" not in " ".join(own(retrained="m").warnings)
