@@ -224,7 +224,7 @@ class _Certifier:
     def _secondary(self, names: tuple[str, ...]) -> tuple[Tables, tuple[ClauseBounds, ...]]:
         tables = self.assembly.secondary(names)
         level = self.settings.delta / tables.table.family_size
-        levels = Levels(level, self.settings.delta, level)
+        levels = Levels(level, level, level)
         return tables, tuple(
             bound_clause(c, self.settings.alpha_forget, levels) for c in tables.table.clauses
         )

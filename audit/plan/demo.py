@@ -8,22 +8,23 @@ from audit.core.errors import AuditError
 from audit.plan.schema import Laboratory
 from audit.plan.template import laboratory_plan
 
-# Strengths (learning rate, steps) were chosen on the laboratory of another seed and never on these persons.
+# Strengths (learning rate, steps, weights) were chosen on laboratories of other seeds and never on these persons;
+# some were cut to half their steps for time alone.
 CANDIDATES: dict[str, tuple[str, ...]] = {
     "lab": (
         "ga(lr=0.0001, steps=30)",
         "ga(lr=0.0003, steps=60)",
-        "graddiff(lr=0.0003, steps=60)",
+        "graddiff(lr=0.0003, steps=30)",
         "graddiff(retain=kl, lr=0.001, steps=60, retain_weight=4.0)",
-        "npo(lr=0.0003, steps=90)",
+        "npo(lr=0.0003, steps=60)",
         "npo(lr=0.001, steps=60, retain_weight=2.0)",
         "simnpo(beta=1.0, lr=0.001, steps=60, forget_weight=1.0, retain_weight=2.0)",
         "simnpo(beta=1.0, lr=0.001, steps=90, forget_weight=1.0, retain_weight=2.0)",
         "idk_sft(lr=0.001, steps=30)",
         "idk_sft(lr=0.001, steps=60)",
-        "idk_dpo(lr=0.001, steps=30)",
+        "idk_dpo(lr=0.001, steps=20)",
         "idk_dpo(beta=0.02, lr=0.001, steps=30)",
-        "rmu_adaptive(layer=0.5, lr=0.001, steps=60, retain_weight=30.0)",
+        "rmu_adaptive(lr=0.001, steps=60, retain_weight=30.0)",
         "rmu_adaptive(layer=0.5, lr=0.001, steps=90, retain_weight=30.0)",
         "task_vector(lr=0.001, steps=30)",
         "task_vector(scale=2.0, lr=0.001, steps=30)",

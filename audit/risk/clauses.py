@@ -145,15 +145,23 @@ def _statement(clause: Clause, row: int, alpha: float, levels: Levels, theorem: 
     left = None if clause.population is None else clause.population - clause.seen_units
     high = Sample(worst, left, planned=clause.units)
     low = Sample(np.where(absent, 0.0, worst), left, planned=clause.units) if missing else high
+    # Each distinct level once: inverting a betting bound is what takes the time.
+    upper, lower = (
+        {delta: _over_list(clause, seen(row), invert(sample, delta)) for delta in dict.fromkeys(wanted)}
+        for seen, invert, sample, wanted in (
+            (clause.seen_total, theorem.upper, high, (levels.simultaneous, levels.marginal)),
+            (clause.seen_least, theorem.lower, low, (levels.simultaneous, levels.failing)),
+        )
+    )
     return Statement(
         n=clause.units,
         total=total,
         missing=missing,
         estimate=_over_list(clause, clause.seen_total(row), total / clause.units),
-        upper=_over_list(clause, clause.seen_total(row), theorem.upper(high, levels.simultaneous)),
-        lower=_over_list(clause, clause.seen_least(row), theorem.lower(low, levels.simultaneous)),
-        upper_marginal=_over_list(clause, clause.seen_total(row), theorem.upper(high, levels.marginal)),
-        lower_failing=_over_list(clause, clause.seen_least(row), theorem.lower(low, levels.failing)),
+        upper=upper[levels.simultaneous],
+        lower=lower[levels.simultaneous],
+        upper_marginal=upper[levels.marginal],
+        lower_failing=lower[levels.failing],
         p_value=_p_value(clause, row, alpha, theorem, high),
     )
 

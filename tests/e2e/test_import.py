@@ -60,15 +60,20 @@ def test_the_roles_found_are_printed_and_none_of_the_text_is_kept(logs, tmp_path
         assert not [answer for answer in answers if answer in kept]
 
 
-def test_a_log_in_which_most_persons_are_answered_fails_by_its_count(tmp_path):
-    """Both forgotten authors have some answer with recall above .7: 2 of 2, and a tenth is allowed."""
+def test_a_log_in_which_all_persons_are_answered_is_told_by_its_count_but_not_judged_without_controls(
+    tmp_path,
+):
+    """Both forgotten authors have some answer with recall above .7: 2 of 2, and a tenth is allowed.
+
+    Guessing counts as answering, so without a control the count alone proves nothing (DECISIONS §18: exit 3).
+    """
     log = tofu_log(3)
     for entry in log["forget_Q_A_ROUGE"]["value_by_index"].values():
         entry["rougeL_recall"] = 0.9
     put(tmp_path / "saves" / "tofu_Toy-1B_forget01_NPO", log)
     call("import", "open-unlearning", tmp_path / "saves", "-o", tmp_path / "out")
     (folder,) = (p for p in (tmp_path / "out").iterdir() if not p.name.startswith("."))
-    assert call("certify", folder).exit_code == 1
+    assert call("certify", folder).exit_code == 3
     assert any("answered" in r and "2 of 2" in r for r in bundle.read(folder).configurations[0].reasons)
 
 
