@@ -9,7 +9,7 @@ from audit.plan.schema import Laboratory
 from audit.plan.template import laboratory_plan
 
 # Strengths (learning rate, steps, weights) were chosen on laboratories of other seeds and never on these persons;
-# some were cut to half their steps for time alone.
+# graddiff, npo and idk_dpo (beta 0.1) were then cut in steps for time alone.
 CANDIDATES: dict[str, tuple[str, ...]] = {
     "lab": (
         "ga(lr=0.0001, steps=30)",
