@@ -121,7 +121,7 @@ def init(
     from audit.plan.template import template
 
     if target.exists():
-        raise AuditError("E106", f"{target.name} exists already", "remove it, or name another file")
+        raise AuditError("E140", f"{target.name} exists already", "remove it, or name another file")
     target.write_text(template(), encoding="utf-8")
     print(f"wrote {target}; edit it, then: unlearn-audit plan {target}")
 
@@ -293,7 +293,7 @@ def dashboard(
         print("pages that open: " + ", ".join(check_pages()))
         return EXIT_PASS
     if run_folder is None:
-        raise AuditError("E107", "no run directory was named", "unlearn-audit dashboard RUN")
+        raise AuditError("E141", "no run directory was named", "unlearn-audit dashboard RUN")
     _read(run_folder)
     return serve(run_folder, port=port)
 

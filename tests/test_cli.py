@@ -115,7 +115,7 @@ def test_init_writes_a_plan_once_and_never_over_another(tmp_path):
     before = target.read_bytes()
     again = call("init", target)
     assert again.exit_code == 2
-    assert "E106" in again.stderr
+    assert "E140" in again.stderr
     assert target.read_bytes() == before
 
 

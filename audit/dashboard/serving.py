@@ -44,7 +44,7 @@ def serve(run: Path, *, port: int = 8501) -> int:
 def check() -> list[str]:
     """Open every page on an invented certificate, without a browser; return the titles of those that open.
 
-    Raises AuditError E320 at the first page, or the navigation, that does not open.
+    Raises AuditError E330 at the first page, or the navigation, that does not open.
     """
     before = os.environ.get(RUN_VARIABLE)
     # Streamlit warns of every page opened outside a browser, whatever level its loggers were given before.
@@ -62,7 +62,7 @@ def check() -> list[str]:
 
 def _open(title: str, page: Path) -> str:
     if testing.AppTest.from_file(str(page), default_timeout=PAGE_SECONDS).run().exception:
-        raise AuditError("E320", f"page {title!r} does not open", "reinstall the package, or report this")
+        raise AuditError("E330", f"page {title!r} does not open", "reinstall the package, or report this")
     return title
 
 

@@ -66,7 +66,7 @@ def write_demo_plan(folder: Path, *, subject: str, release: str, seed: int) -> P
     text = laboratory_plan(laboratory, CANDIDATES[subject], ATTACKS[subject], seed, title)
     target = folder / "audit.yaml"
     if target.exists() and target.read_text(encoding="utf-8") != text:
-        raise AuditError("E106", f"{target} holds another plan", "choose another folder with --out")
+        raise AuditError("E140", f"{target} holds another plan", "choose another folder with --out")
     folder.mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")
     return target

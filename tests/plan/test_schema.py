@@ -208,7 +208,7 @@ def test_another_plan_in_the_demos_folder_is_not_written_over(tmp_path):
     for change in ({"release": "full"}, {"seed": 1}, {"subject": "smollm2"}):
         with pytest.raises(AuditError) as caught:
             write_demo_plan(tmp_path, **{"subject": "lab", "release": "int4", "seed": 0} | change)
-        assert caught.value.code == "E106"
+        assert caught.value.code == "E140"
     assert path.read_text() == before
 
 
