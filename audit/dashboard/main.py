@@ -16,6 +16,7 @@ PAGES = {  # file in views/ -> title
     "risk_utility.py": "Risk–utility",
     "configurations.py": "CUR per configuration",
     "attacks.py": "Attacks",
+    "exhibits.py": "Exhibits",
 }
 
 

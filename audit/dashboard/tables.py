@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from audit.evidence.certificate import Certificate, ConfigurationResult
+from audit.evidence.exhibit import Exhibit
 from audit.report import reading, wording
 
 Rows = list[dict[str, str]]
@@ -93,6 +94,14 @@ def cells(certificate: Certificate) -> Rows:
         {"configuration": name}
         | {c.label: wording.measured(reading.cell(item, c.attack, c.dose)) for c in columns}
         for name, item in names
+    ]
+
+
+def exhibit(item: Exhibit) -> Rows:
+    """The table of one exhibit."""
+    return [
+        {c.title: wording.value(v, c.kind) for c, v in zip(item.columns, row, strict=True)}
+        for row in item.rows
     ]
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from audit.core import errors
+from audit.evidence.exhibit import Exhibit
 
 SCHEMA_VERSION = 1
 
@@ -175,6 +176,7 @@ class Certificate:
     not_said: tuple[str, ...]
     utility_loss: str = "utility_harm"
     confirmed_checkpoint: str | None = None
+    exhibits: tuple[Exhibit, ...] = ()  # stand beside the verdict and never change it
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -219,6 +221,7 @@ class Certificate:
         values["attacks"] = tuple(
             AttackSummary(**{**item, "doses": tuple(item["doses"])}) for item in data["attacks"]
         )
+        values["exhibits"] = tuple(map(Exhibit.from_json, data["exhibits"]))
         values["verdict"] = Verdict(data["verdict"])
         values["units"] = tuple((str(name), int(count)) for name, count in data["units"])
         for name in ("primary", "missing_controls", "reasons", "sentences", "not_said"):

@@ -15,6 +15,7 @@ from audit.evidence.certificate import (
     Confirmation,
     Verdict,
 )
+from audit.evidence.exhibits.base import Case, make_all
 from audit.measurements.table import Measurements
 from audit.plan.assemble import Assembly, Promise, Tables
 from audit.plan.naming import attack_label, configuration_label
@@ -72,6 +73,9 @@ class _Certifier:
             not_said=wording.NOT_SAID,
             utility_loss=self.assembly.utility_loss,
             confirmed_checkpoint=self.header.get("confirmed", {}).get("checkpoint"),
+            exhibits=tuple(make_all(Case(self.assembly, self.fitted.tables, self.fitted.model, candidates)))
+            if candidates
+            else (),
         )
 
     @cached_property

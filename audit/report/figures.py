@@ -11,6 +11,7 @@ from typing import Any
 from audit.core.lazy import lazy
 from audit.evidence.certificate import Certificate, ConfigurationResult
 from audit.report import reading, wording
+from audit.report.exhibit_figure import draw_exhibit
 from audit.report.palette import BUDGET_COLOUR, COLOURS, GRID_COLOUR, SHAPES
 from audit.report.plane import risk_utility
 from audit.report.svg import WIDTH, Drawing, draw_svg
@@ -29,7 +30,7 @@ def draw_all(certificate: Certificate) -> dict[str, Drawing]:
     found = {d.name: d for d in drawings if d is not None}
     for place, attack in enumerate(reading.dosed(certificate), start=1):
         found[f"doses-{place}"] = dose_response(certificate, attack, f"doses-{place}")
-    return found
+    return found | {d.name: d for d in map(draw_exhibit, certificate.exhibits) if d is not None}
 
 
 def cur_by_configuration(certificate: Certificate) -> Drawing | None:

@@ -33,6 +33,7 @@ def render(certificate: Certificate) -> str:
         columns=reading.columns(certificate),
         reading=reading,
         say=wording,
+        zip=zip,
         clauses_of=_clauses,
         colour=lambda verdict: figures.COLOURS[verdict],
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from audit.evidence.certificate import Certificate, ClauseResult, ConfigurationResult, Verdict
+from audit.evidence.exhibit import Kind, Value
 from audit.plan.naming import attack_label
 
 MARKS = {
@@ -50,6 +51,16 @@ def percent_down(share: float) -> str:
 def budget(share: float) -> str:
     """Return a budget or a confidence without needless digits: ``10 %``, ``2.5 %``."""
     return f"{100 * share:.6g}{SPACE}%"
+
+
+def value(shown: Value, kind: Kind) -> str:
+    """Return one cell of an exhibit's table as its column wants it read."""
+    if shown is None or isinstance(shown, str):
+        return "–" if shown is None else shown
+    if kind == "count":
+        return f"{shown:g}"
+    in_percent = {"share": percent, "upper": percent_up, "lower": percent_down}
+    return in_percent[kind](shown) if kind in in_percent else f"{shown:.3g}"
 
 
 def interval(lower: float, upper: float) -> str:

@@ -27,7 +27,8 @@ class ConformalRiskModel:
     alpha_forget: budget of the forgetting risk under every attack, in (0, 1).
     alpha_utility: budget of the utility harm, in (0, 1).
     delta: error probability of the valid set, and once more of the simultaneous bounds, in (0, 1).
-    family: constructor text of a multiplicity procedure (``holm``, ``bonferroni``).
+    family: constructor text of a multiplicity procedure (``holm``, ``graphical``, …); ordered ones need
+        ``table.order``.
     bound: name of one bound for all clauses, or ``auto``: the sharpest whose theorem covers the clause's
         design.
 
@@ -89,7 +90,9 @@ class ConformalRiskModel:
         self.p_forget_, _ = _largest("p_value", "forget", self.clauses_, rows)
         self.p_utility_, _ = _largest("p_value", "utility", self.clauses_, rows)
         self.p_values_ = np.maximum(self.p_forget_, self.p_utility_)
-        self.valid_ = PROCEDURES.build(self.family).reject(self.p_values_, self.delta, table.family_size)
+        self.valid_ = PROCEDURES.build(self.family).reject(
+            self.p_values_, self.delta, table.family_size, table.order
+        )
         self.valid_set_ = tuple(
             name for name, valid in zip(table.configurations, self.valid_, strict=True) if valid
         )

@@ -155,15 +155,20 @@ class LossTable:
     configurations: (C,) names, the rows of every clause.
     clauses: one per (attack, dose) and primary loss, and per utility loss.
     family_size: K >= C, every configuration locked, dropped and crashed ones included.
+    order: the rows, first tested first, for procedures that need an order; from tune units or the plan, never
+        from the losses in this table. None: there is no order.
 
     """
 
     configurations: tuple[str, ...]
     clauses: tuple[Clause, ...]
     family_size: int
+    order: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.configurations)
+        if self.order is not None and sorted(self.order) != list(range(rows)):
+            raise ValueError(f"order must be a permutation of the {rows} rows, got {self.order}")
         if len(set(self.configurations)) != rows:
             raise ValueError(
                 f"configurations must be unique, got {rows} with {len(set(self.configurations))} names"

@@ -6,6 +6,7 @@ depend on each other in ways nobody knows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -19,11 +20,16 @@ class Procedure(Protocol):
 
     name: ClassVar[str]
     source: ClassVar[str]
+    ordered: ClassVar[bool]  # whether it needs an order fixed before the p-values were seen
 
-    def reject(self, p_values: np.ndarray, delta: float, size: int) -> np.ndarray:
+    def reject(
+        self, p_values: np.ndarray, delta: float, size: int, order: Sequence[int] | None = None
+    ) -> np.ndarray:
         """Return (C,) bool for p-values (C,) of a family of ``size`` >= C; members left out count as p = 1.
 
-        An undefined p-value (NaN) counts as 1 and never keeps another from being rejected.
+        An undefined p-value (NaN) counts as 1. ``order`` is a permutation of the C rows, first tested first,
+        from tune units or the plan; procedures that are not ``ordered`` ignore it, the others refuse to run
+        without it (ValueError).
         """
         ...
 
@@ -44,3 +50,12 @@ def family(p_values: np.ndarray, delta: float, size: int) -> np.ndarray:
             f"p-values must be in [0, 1], got values in [{filled.min():.3g}, {filled.max():.3g}]"
         )
     return filled
+
+
+def demanded(order: Sequence[int] | None, rows: int, procedure: str) -> list[int]:
+    """Return ``order`` as a list; ValueError if there is none or it is no permutation of the rows."""
+    if order is None:
+        raise ValueError(f"{procedure} needs an order of the {rows} rows that was fixed before the p-values")
+    if sorted(order) != list(range(rows)):
+        raise ValueError(f"order must be a permutation of the {rows} rows, got {list(order)}")
+    return list(order)

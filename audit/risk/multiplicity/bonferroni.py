@@ -6,6 +6,7 @@ which is why simultaneous bounds use it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,8 +21,11 @@ class Bonferroni:
     """Reject where p <= delta / K."""
 
     name: ClassVar[str]
+    ordered: ClassVar[bool] = False
     source: ClassVar[str] = "Dunn 1961"
 
-    def reject(self, p_values: np.ndarray, delta: float, size: int) -> np.ndarray:
+    def reject(
+        self, p_values: np.ndarray, delta: float, size: int, order: Sequence[int] | None = None
+    ) -> np.ndarray:
         """Return (C,) bool: p <= delta / size."""
         return family(p_values, delta, size) <= delta / max(size, 1)

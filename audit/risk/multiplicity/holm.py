@@ -6,6 +6,7 @@ delta / (K - i + 1); the first that fails ends the procedure. Never rejects less
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,9 +21,12 @@ class Holm:
     """Reject from the smallest p-value on while p_(i) <= delta / (K - i + 1)."""
 
     name: ClassVar[str]
+    ordered: ClassVar[bool] = False
     source: ClassVar[str] = "Holm 1979"
 
-    def reject(self, p_values: np.ndarray, delta: float, size: int) -> np.ndarray:
+    def reject(
+        self, p_values: np.ndarray, delta: float, size: int, order: Sequence[int] | None = None
+    ) -> np.ndarray:
         """Return (C,) bool; missing members of the family sort last, as p = 1."""
         filled = family(p_values, delta, size)
         order = np.argsort(filled, kind="stable")

@@ -1,0 +1,1 @@
+"""One exhibit per file; ``EXHIBITS`` in ``base`` finds them."""
