@@ -13,18 +13,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from audit.attacks.base import ATTACKS, AttackContext, Attacked, Tier
-from audit.core.errors import AuditError
-from audit.core.lazy import lazy
 from audit.data.records import Probe
+from audit.models.bitsandbytes_backend import GROUP, bitsandbytes_network, unsupported
 from audit.models.layers import linear_weights
 from audit.models.load import LanguageModel
 from audit.models.quantization import SCHEMES, code_change_share, quantize_network
 
-torch = lazy("torch")
-bitsandbytes = lazy("bitsandbytes.functional")
-
 BACKENDS = ("own", "bitsandbytes")
-BITSANDBYTES_GROUPS = (64, 128, 256, 512, 1024, 2048, 4096)
 
 
 @ATTACKS.register("quantize")
@@ -32,20 +27,21 @@ BITSANDBYTES_GROUPS = (64, 128, 256, 512, 1024, 2048, 4096)
 class Quantize:
     """Round every 2-D linear weight, not the embeddings and the output head, to a 4-bit grid.
 
-    ``scheme``: nf4 (16 normal quantiles) or int4 (symmetric, rounded to nearest).
+    ``scheme``: nf4 (16 normal quantiles), int4 (symmetric, rounded to nearest) or fp4 (4-bit floats).
     ``group``: how many neighbouring weights share a scale.
     ``merged``: merge the adapter first; false rounds the base under the adapter, as QLoRA serving does.
-    ``backend``: own (the same numbers on every device) or bitsandbytes (nf4 only, its own kernels).
+    ``backend``: own (rounded weights in ordinary layers, the same numbers on every device) or bitsandbytes
+    (the library's 4-bit layers and kernels; nf4 or fp4 in groups of 64).
     """
 
-    scheme: Literal["nf4", "int4"]
+    scheme: Literal["nf4", "int4", "fp4"]
     group: int = 64
     merged: bool = True
     backend: Literal["own", "bitsandbytes"] = "own"
 
     name: ClassVar[str]
     tier: ClassVar[Tier] = "weights"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     dose_unit: ClassVar[str] = "bits"
     source: ClassVar[str] = "Zhang et al. 2025, arXiv:2410.16454; NF4: Dettmers et al. 2023, arXiv:2305.14314"
     never_trained_control: ClassVar[str] = (
@@ -61,9 +57,10 @@ class Quantize:
             raise ValueError(f"merged must be true or false, got {self.merged!r}")
         if self.backend not in BACKENDS:
             raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {self.backend!r}")
-        if self.backend == "bitsandbytes" and (self.scheme != "nf4" or self.group not in BITSANDBYTES_GROUPS):
+        library = self.backend == "bitsandbytes"
+        if library and (self.scheme == "int4" or self.group != GROUP):
             raise ValueError(
-                f"bitsandbytes rounds to nf4 in groups of 64 to 4096, got {self.scheme}, {self.group}"
+                f"bitsandbytes runs nf4 and fp4 in groups of {GROUP}, got {self.scheme}, {self.group}"
             )
 
     @property
@@ -81,8 +78,13 @@ class Quantize:
         return None
 
     def not_applicable(self, model: LanguageModel, probes: Sequence[Probe] | None = None) -> str | None:
-        """Return ``no adapter`` if the base is to be rounded under an adapter that is not there."""
-        return "no adapter" if not self.merged and not model.has_adapter else None
+        """Return ``no adapter`` if the base is to be rounded under an adapter that is not there.
+
+        With bitsandbytes also why its layers cannot run this model.
+        """
+        if not self.merged and not model.has_adapter:
+            return "no adapter"
+        return unsupported(model) if self.backend == "bitsandbytes" else None
 
     def apply(
         self, model: LanguageModel, probes: Sequence[Probe], context: AttackContext
@@ -91,12 +93,12 @@ class Quantize:
         reason = self.not_applicable(model, probes)
         if reason is not None:
             raise ValueError(f"{self.name} is not applicable: {reason}")
-        copy = model.merged() if self.merged else model.clone()
-        if self.backend == "own":
-            quantize_network(copy.network, self.scheme, self.group)
+        base = model.merged() if self.merged else model.clone()
+        if self.backend == "bitsandbytes":
+            base = bitsandbytes_network(base, "fp4" if self.scheme == "fp4" else "nf4")
         else:
-            _round_with_bitsandbytes(copy.network, self.group)
-        yield Attacked(4.0, copy, tuple(probes))
+            quantize_network(base.network, self.scheme, self.group)
+        yield Attacked(4.0, base, tuple(probes))
 
     def diagnose(self, model: LanguageModel, context: AttackContext) -> Mapping[str, float]:
         """Return the shares of weights whose 4-bit code, and whose value, differs from the original's."""
@@ -110,26 +112,6 @@ class Quantize:
 
     def _rounded_part(self, model: LanguageModel) -> Any:
         return model.merged().network if self.merged and model.has_adapter else model.network
-
-
-def _round_with_bitsandbytes(network: Any, group: int) -> None:
-    """Put every projection on the library's NF4 grid, in place, on the device it lies on."""
-    with torch.no_grad():
-        for matrix in linear_weights(network).values():
-            matrix.copy_(_nf4(matrix.reshape(1, -1), group).reshape(matrix.shape))
-
-
-def _nf4(row: Any, group: int) -> Any:
-    """Return a row of weights, shape (1, N), rounded to NF4 and read back."""
-    # Two silent errors of 0.50.2 on CPUs with AVX512 are avoided. Weights are read back before any forward
-    # pass, since the first one repacks them. They come as one row, as of a matrix whose rows are no multiple
-    # of the group (64 x 96) wrong values are read back; the library cuts the flattened matrix either way.
-    try:
-        packed, state = bitsandbytes.quantize_4bit(row, blocksize=group, quant_type="nf4")
-    except ImportError:
-        cause, remedy = "bitsandbytes is not installed", "pip install 'unlearning-auditor[bitsandbytes]'"
-        raise AuditError("E230", cause, remedy) from None
-    return bitsandbytes.dequantize_4bit(packed, state)
 
 
 def _weight_change_share(a: Any, b: Any) -> float:

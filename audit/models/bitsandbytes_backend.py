@@ -39,6 +39,19 @@ def bitsandbytes_network(model: LanguageModel, kind: Literal["nf4", "fp4"] = "nf
     return twin
 
 
+def unsupported(model: LanguageModel) -> str | None:
+    """Return why the library cannot run this model in 4 bits, or None.
+
+    On CPUs with AVX512 release 0.50.2 computes with wrong weights, without a warning, where the rows of a matrix
+    are no multiple of the group (64 x 96).
+    """
+    found = list(linears(model.network))
+    if any(hasattr(linear.matrix, "quant_state") for linear in found):
+        return "already runs in 4 bits"
+    ragged = sorted({linear.matrix.shape[1] for linear in found if linear.matrix.shape[1] % GROUP})
+    return f"rows of {ragged[0]} weights are no multiple of {GROUP}" if ragged else None
+
+
 def library_weight(matrix: Any, kind: Literal["nf4", "fp4"] = "nf4") -> Any:
     """Return a weight, shape (out, in), after the library's own rounding and back."""
     functional = _library().functional

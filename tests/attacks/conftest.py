@@ -15,6 +15,15 @@ WORDS = "Where was person born ? Lisbon Porto Faro Braga Evora 0 1 2 3 4 5 6 7 8
 
 @pytest.fixture
 def model() -> LanguageModel:
+    return random_llama(96)
+
+
+@pytest.fixture
+def wide() -> LanguageModel:
+    return random_llama(128)
+
+
+def random_llama(intermediate: int) -> LanguageModel:
     tokenizer = Tokenizer(models.WordLevel(unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.train_from_iterator([WORDS], trainers.WordLevelTrainer(special_tokens=["<unk>", "</s>"]))
@@ -24,7 +33,7 @@ def model() -> LanguageModel:
     config = transformers.LlamaConfig(
         vocab_size=len(fast),
         hidden_size=64,
-        intermediate_size=96,
+        intermediate_size=intermediate,
         num_hidden_layers=2,
         num_attention_heads=4,
         max_position_embeddings=64,
