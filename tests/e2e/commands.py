@@ -15,6 +15,7 @@ candidates:
   - npo(lr=0.0003, steps=60)
   - simnpo(lr=0.001, steps=60)
   - graddiff(lr=0.001, steps=30) @lora(8)
+  - idk_sft(lr=0.003, steps=40) @layers(1:2)
 attacks: [none, quantize(int4), quantize(nf4), "relearn(steps=[5, 10])", paraphrase]
 keep: all
 """

@@ -66,7 +66,7 @@ def test_a_run_ends_with_its_verdict_evidence_and_report(tiny):
     assert str(certificate.verdict) in done.stdout
     assert str(run / "report.html") in done.stdout
     assert "<html" in (run / "report.html").read_text()
-    assert certificate.family_size == 3
+    assert certificate.family_size == 4
     assert [c.label for c in certificate.configurations][
         1
     ] == "simnpo(lr=0.001)"  # sixty steps are its default
@@ -99,6 +99,20 @@ def test_a_candidate_that_only_hides_between_the_grid_points_fails_under_int4(ti
     assert all(0 <= value <= 1 for value in changed.values())
 
 
+def test_a_candidate_that_only_refuses_in_its_last_layer_fails_under_relearning(tiny):
+    """Planted: it yields nothing when asked; a few steps on other persons bring everybody's secrets back."""
+    shallow = candidate(tiny[0], "idk_sft")
+    unattacked, relearned = (
+        next(c for c in shallow.clauses if c.side == "forget" and c.attack.startswith(name) and c.dose == dose)
+        for name, dose in (("none", 0.0), ("relearn", 10.0))
+    )
+    assert shallow.verdict == "FAIL"
+    assert not unattacked.fails
+    assert relearned.fails
+    retrained = next(r for r in bundle.read(tiny[0]).references if r.role == "retrained")
+    assert max(c.total for c in retrained.clauses if c.attack.startswith("relearn")) == 0
+
+
 def test_certifying_again_gives_the_same_bytes(tiny):
     run, done = tiny
     before = (run / "evidence.json").read_bytes()
@@ -120,7 +134,7 @@ def test_gate_speaks_for_the_digest_and_for_the_directory_that_ships(tiny):
 def test_status_says_it_is_certified(tiny):
     record = json.loads(command("status", tiny[0], "--json").stdout)
     assert (record["state"], record["failed"]) == ("certified", [])
-    assert record["jobs_done"] == 2 + 2 + 3 + 5 * 5 - 2  # references under none are scored once
+    assert record["jobs_done"] == 2 + 2 + 4 + 5 * 6 - 2  # references under none are scored once
 
 
 def test_the_forget_list_is_in_no_file_of_the_run_but_weights_and_tokenizers(tiny):
