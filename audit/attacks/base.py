@@ -106,4 +106,4 @@ class Attack(Protocol):
         ...
 
 
-ATTACKS: Registry[Attack] = Registry("attack", "audit.attacks")
+ATTACKS: Registry[Attack] = Registry("attack", "audit.attacks", "audit.attacks.prompts")

@@ -112,6 +112,17 @@ class LanguageModel:
         self._check_length(len(ids))
         return Encoded(ids, len(prompt), end is not None)
 
+    def fits(self, question: str, answer: str) -> bool:
+        """Return whether question and answer fit the model's context together."""
+        limit = self._context
+        if limit is None:
+            return True
+        tail = self.prompt.separator + answer.strip()
+        text = self.prompt.render(self.tokenizer, question) + tail
+        return (
+            len(self._tokens(text, special=self.prompt.style != "chat")) + 2 <= limit
+        )  # a split token, and EOS
+
     def clone(self) -> LanguageModel:
         """Return an independent copy of the weights; tokenizer and prompt are shared."""
         return LanguageModel(copy.deepcopy(self.network), self.tokenizer, self.prompt)
@@ -129,9 +140,13 @@ class LanguageModel:
         # Some tokenizers close every text with EOS; an answer could then never follow its prompt.
         return tuple(ids[:-1] if special and len(ids) > 1 and ids[-1] == end != ids[0] else ids)
 
-    def _check_length(self, length: int) -> None:
+    @property
+    def _context(self) -> int | None:
         config = getattr(self.network, "config", None)
-        limit = getattr(config, "max_position_embeddings", None)
+        return getattr(config, "max_position_embeddings", None)
+
+    def _check_length(self, length: int) -> None:
+        limit = self._context
         if limit is not None and length > limit:
             raise AuditError(
                 "E207", f"a probe has {length} tokens, the model's context {limit}", "shorten it"
