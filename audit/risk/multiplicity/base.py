@@ -59,3 +59,13 @@ def demanded(order: Sequence[int] | None, rows: int, procedure: str) -> list[int
     if sorted(order) != list(range(rows)):
         raise ValueError(f"order must be a permutation of the {rows} rows, got {list(order)}")
     return list(order)
+
+
+def level_along_order(delta: float, size: int, rows: int) -> float:
+    """Return the level at which an order may be walked when m = ``size`` - ``rows`` members are not in it.
+
+    Nobody says where they would have stood, and one may be missing because it did badly. Whoever leaves out m
+    members after a look at the data can bring any of m + 1 true nulls to the place where the walk would err,
+    so the union bound asks for delta / (m + 1); with everybody in the table it is delta.
+    """
+    return delta / (size - rows + 1)

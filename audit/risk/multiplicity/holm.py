@@ -29,8 +29,8 @@ class Holm:
     ) -> np.ndarray:
         """Return (C,) bool; missing members of the family sort last, as p = 1."""
         filled = family(p_values, delta, size)
-        order = np.argsort(filled, kind="stable")
-        passes = filled[order] <= delta / (size - np.arange(len(filled)))
+        ranked = np.argsort(filled, kind="stable")
+        passes = filled[ranked] <= delta / (size - np.arange(len(filled)))
         rejected = np.zeros(len(filled), dtype=bool)
-        rejected[order] = np.logical_and.accumulate(passes)
+        rejected[ranked] = np.logical_and.accumulate(passes)
         return rejected
