@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from audit.risk.clauses import ClauseBounds, Levels, bound_clause
+from audit.risk.clauses import Levels, bound_clause
 from audit.risk.multiplicity.base import PROCEDURES
 from audit.risk.table import LossTable
 
@@ -82,13 +82,10 @@ class ConformalRiskModel:
         """Bound every clause, test every configuration, and return self; ``y`` is ignored (scikit-learn)."""
         levels = self._levels(table)
         budgets = {"forget": self.alpha_forget, "utility": self.alpha_utility}
+        self._rows = len(table.configurations)
         self.clauses_ = tuple(bound_clause(c, budgets[c.side], levels, self.bound) for c in table.clauses)
-        rows = len(table.configurations)
-        self.cur_, self.cur_clause_ = _largest("upper", "forget", self.clauses_, rows)
-        self.cur_marginal_, _ = _largest("upper_marginal", "forget", self.clauses_, rows)
-        self.cur_lower_, _ = _largest("lower", "forget", self.clauses_, rows, without=0.0)
-        self.p_forget_, _ = _largest("p_value", "forget", self.clauses_, rows)
-        self.p_utility_, _ = _largest("p_value", "utility", self.clauses_, rows)
+        self.p_forget_, _ = self._largest("p_value", "forget")
+        self.p_utility_, _ = self._largest("p_value", "utility")
         self.p_values_ = np.maximum(self.p_forget_, self.p_utility_)
         self.valid_ = PROCEDURES.build(self.family).reject(
             self.p_values_, self.delta, table.family_size, table.order
@@ -96,8 +93,33 @@ class ConformalRiskModel:
         self.valid_set_ = tuple(
             name for name, valid in zip(table.configurations, self.valid_, strict=True) if valid
         )
-        self.fails_ = np.array([clause.fails for clause in self.clauses_]).reshape(-1, rows).any(axis=0)
         return self
+
+    @property
+    def cur_(self) -> np.ndarray:
+        """(C,) simultaneous CUR."""
+        return self._largest("upper", "forget")[0]
+
+    @property
+    def cur_clause_(self) -> np.ndarray:
+        """(C,) index of the clause that attains it."""
+        return self._largest("upper", "forget")[1]
+
+    @property
+    def cur_marginal_(self) -> np.ndarray:
+        """(C,) marginal CUR."""
+        return self._largest("upper_marginal", "forget")[0]
+
+    @property
+    def cur_lower_(self) -> np.ndarray:
+        """(C,) largest lower bound over forget clauses."""
+        return self._largest("lower", "forget", without=0.0)[0]
+
+    @property
+    def fails_(self) -> np.ndarray:
+        """(C,) bool; some promise is broken."""
+        broken = [clause.fails for clause in self.clauses_]
+        return np.any(np.array(broken, dtype=bool).reshape(-1, self._rows), axis=0)
 
     def _levels(self, table: LossTable) -> Levels:
         for name in ("alpha_forget", "alpha_utility", "delta"):
@@ -105,21 +127,18 @@ class ConformalRiskModel:
                 raise ValueError(f"{name} must be in (0, 1), got {name}={getattr(self, name)}")
         return Levels(self.delta / table.family_size, self.delta, self.delta / max(len(table.clauses), 1))
 
+    def _largest(self, field: str, side: str, *, without: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+        """Return the largest ``field`` (C,) over the applicable clauses of a side, and the index of its clause.
+
+        ``without`` and -1 stand where no clause applies: nothing was promised, so nothing is certified.
+        """
+        largest, index = np.full(self._rows, without), np.full(self._rows, -1)
+        for number, clause in enumerate(self.clauses_):
+            if clause.side != side:
+                continue
+            higher = clause.applicable & ((index < 0) | (getattr(clause, field) > largest))
+            largest[higher], index[higher] = getattr(clause, field)[higher], number
+        return largest, index
+
 
 _PARAMETERS = ("alpha_forget", "alpha_utility", "delta", "family", "bound")
-
-
-def _largest(
-    field: str, side: str, clauses: tuple[ClauseBounds, ...], rows: int, *, without: float = 1.0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the largest ``field`` (C,) over the applicable clauses of a side, and the index of its clause.
-
-    ``without`` and -1 stand where no clause applies: nothing was promised, so nothing is certified.
-    """
-    largest, index = np.full(rows, without), np.full(rows, -1)
-    for number, clause in enumerate(clauses):
-        if clause.side != side:
-            continue
-        higher = clause.applicable & ((index < 0) | (getattr(clause, field) > largest))
-        largest[higher], index[higher] = getattr(clause, field)[higher], number
-    return largest, index

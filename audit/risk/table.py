@@ -101,16 +101,16 @@ class Clause:
         return flags
 
     def _check_values(self) -> None:
-        values = self.losses[self.counts()]
-        values = values[~np.isnan(values)]
-        if bool(((values < 0) | (values > 1)).any()):
+        outside = (self.losses < 0) | (self.losses > 1)  # False where a score is missing
+        if bool(outside[self.counts()].any()):
+            values = self.losses[self.counts()]
             raise ValueError(
-                f"{self.name}: losses must be in [0, 1], got [{values.min():.3g}, {values.max():.3g}]"
+                f"{self.name}: losses must be in [0, 1], got [{np.nanmin(values):.3g}, {np.nanmax(values):.3g}]"
             )
-        if self.binary and not bool(((values == 0) | (values == 1)).all()):
-            raise ValueError(
-                f"{self.name}: declared 0/1, but {int(((values > 0) & (values < 1)).sum())} losses are graded"
-            )
+        if self.binary:
+            graded = int(((self.losses > 0) & (self.losses < 1))[self.counts()].sum())
+            if graded:
+                raise ValueError(f"{self.name}: declared 0/1, but {graded} losses are graded")
 
     def _check_seen(self) -> None:
         if self.seen_units < 0 or (self.seen_units > 0) != (self.seen_totals is not None):

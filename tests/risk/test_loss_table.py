@@ -73,6 +73,18 @@ def test_rows_that_say_nothing_may_hold_anything():
     assert clause(losses=losses, applicable=np.array([True, False])).counts().tolist() == [True, False]
 
 
+def test_a_missing_score_is_no_value_outside_0_and_1_and_hides_none():
+    losses = np.zeros((2, 5))
+    losses[:, 0] = np.nan
+    assert np.isnan(clause(losses=losses, binary=True).losses).sum() == 2
+    losses[1, 1] = 1.5
+    with pytest.raises(ValueError, match=r"in \[0, 1\], got \[0, 1.5\]"):
+        clause(losses=losses)
+    losses[1, 1] = 0.5
+    with pytest.raises(ValueError, match="declared 0/1, but 1 losses are graded"):
+        clause(losses=losses, binary=True)
+
+
 @pytest.mark.parametrize(
     ("names", "clauses", "size", "message"),
     [

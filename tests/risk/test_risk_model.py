@@ -9,6 +9,8 @@ from sklearn.base import clone
 
 from audit.core.errors import AuditError
 from audit.risk.bounds.base import Sample, build
+from audit.risk.bounds.betting import Betting
+from audit.risk.bounds.binomial import Binomial
 from audit.risk.model import ConformalRiskModel
 from audit.risk.table import Clause, LossTable
 
@@ -332,3 +334,90 @@ def test_lower_bounds_never_exceed_upper_bounds():
         assert (clause.lower <= clause.upper).all()
         assert (clause.lower <= clause.estimate + 1e-9).all()
         assert (clause.estimate <= clause.upper + 1e-9).all()
+
+
+@pytest.mark.parametrize("seen", [0, 20])
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("design", ["draws", "list", "random list"])
+def test_every_number_is_what_its_theorem_says_of_that_row_alone(design, binary, seen):
+    """All rows at once, with scores missing and units seen before, against one Sample at a time."""
+    if seen and design != "list":
+        pytest.skip("only a fixed list counts units seen before")
+    random = np.random.default_rng(5)
+    risks = random.uniform(0.0, 0.2, (25, 1))
+    losses = (random.random((25, 60)) < risks).astype(float) if binary else random.beta(0.5, 5, (25, 60))
+    losses[random.random(losses.shape) < 0.02] = np.nan
+    spent = random.integers(0, 3, 25) * 1.0
+    changes = {"binary": binary, "population": None if design == "draws" else 100, "fixed": design == "list"}
+    if seen:
+        changes |= {"seen_units": seen, "seen_totals": spent}
+    clause = fitted(forget(losses, **changes), family_size=25).clauses_[0]
+    bound, left = build(clause.bound, 0.05 / 25), None if design == "draws" else 100 - seen
+
+    def over_list(value, row):
+        return (spent[row] + value * (100 - seen)) / 100 if seen else value
+
+    for row, values in enumerate(losses):
+        high, low = (Sample(np.where(np.isnan(values), absent, values), left) for absent in (1.0, 0.0))
+        budget = (10 - spent[row]) / (100 - seen) if seen else 0.1
+        expected = {
+            "p_value": bound.p_value(high, budget),
+            "upper": over_list(bound.upper(high, 0.05 / 25), row),
+            "lower": over_list(bound.lower(low, 0.05 / 25), row),
+            "upper_marginal": over_list(bound.upper(high, 0.05), row),
+            "lower_failing": over_list(bound.lower(low, 0.05), row),
+            "estimate": over_list(high.losses.sum() / 60, row),
+            "total": high.losses.sum(),
+        }
+        for field, value in expected.items():
+            assert getattr(clause, field)[row] == pytest.approx(value, abs=1e-12), field
+
+
+def test_a_theorem_that_ignores_order_is_asked_once_per_number_of_failures(monkeypatch):
+    asked, one_at_a_time = [], Binomial.p_value
+
+    def counted_p_value(self, sample, alpha):
+        asked.append(sample.failures)
+        return one_at_a_time(self, sample, alpha)
+
+    monkeypatch.setattr(Binomial, "p_value", counted_p_value)
+    rows = np.random.default_rng(0).permuted(counted(*[0, 3, 7] * 50), axis=1)
+    model = fitted(forget(rows, population=None), utility(counted(*[0] * 150)))
+    assert sorted(asked) == [0, 3, 7]
+    np.testing.assert_allclose(model.p_forget_, np.tile(binom.cdf([0, 3, 7], UNITS, 0.1), 50))
+
+
+def test_a_theorem_that_bets_in_order_is_asked_of_every_row():
+    """The same three losses of 1, early or late: the evidence differs, so one answer may not serve both."""
+    late = counted(3)[:, ::-1]
+    model = fitted(
+        forget(np.vstack([counted(3), late]), binary=False, population=None), utility(counted(0, 0))
+    )
+    bound = build("betting", 0.025)
+    early, after = (bound.p_value(Sample(losses), 0.1) for losses in (counted(3)[0], late[0]))
+    assert early != after
+    assert model.p_forget_.tolist() == [early, after]
+
+
+def test_the_valid_set_costs_no_bound_and_a_bound_is_computed_when_it_is_read(monkeypatch):
+    def unwanted(self, sample, delta):
+        raise RuntimeError("a bound was inverted")
+
+    monkeypatch.setattr(Betting, "upper", unwanted)
+    graded = {"binary": False, "population": None}
+    model = fitted(forget(counted(0), **graded), utility(counted(0), **graded))
+    assert model.valid_.tolist() == [True]
+    for read in ("cur_", "cur_clause_", "cur_marginal_", "cur_lower_", "fails_"):
+        with pytest.raises(RuntimeError, match="inverted"):
+            getattr(model, read)
+
+
+def test_before_fitting_there_is_no_result_to_read():
+    for name in ("cur_", "cur_clause_", "cur_marginal_", "cur_lower_", "fails_", "valid_", "p_values_"):
+        assert not hasattr(ConformalRiskModel(), name)
+
+
+def test_changing_a_parameter_afterwards_changes_no_result_already_fitted():
+    model = fitted(forget(counted(2)), utility(counted(1)))
+    expected = fitted(forget(counted(2)), utility(counted(1))).cur_
+    assert model.set_params(delta=0.4, alpha_forget=0.3).cur_.tolist() == expected.tolist()
