@@ -339,7 +339,7 @@ def bounds(json_output: JsonOption = False) -> None:
     """List bounds with what they assume and the theorem they implement."""
     from audit.risk.catalogue import table
 
-    _print_table(table(), json_output, ("bound", "designs", "losses", "about", "source"))
+    _print_table(table(), json_output, ("bound", "designs", "losses", "about", "assumes", "source"))
 
 
 def main() -> None:

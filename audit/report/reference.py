@@ -40,10 +40,10 @@ def metrics_markdown() -> str:
 def bounds_markdown() -> str:
     """Return the table of bounds."""
     rows = [
-        (f"`{r['bound']}`", r["losses"], ", ".join(sorted(r["designs"])), r["about"], r["source"])
+        (f"`{r['bound']}`", r["losses"], ", ".join(r["designs"]), r["about"], r["assumes"], r["source"])
         for r in bounds_table()
     ]
-    return _markdown(("bound", "losses", "designs", "what it computes", "source"), rows)
+    return _markdown(("bound", "losses", "designs", "what it computes", "what it assumes", "source"), rows)
 
 
 def _markdown(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from math import fsum
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -68,6 +69,11 @@ class Sample:
         return self.planned or max(len(self), 1)
 
     @cached_property
+    def total(self) -> float:
+        """Sum of the losses, rounded once."""
+        return fsum(self.losses.tolist())
+
+    @cached_property
     def failures(self) -> int:
         """Number of losses equal to 1, counted as integers; refuses graded losses.
 
@@ -89,10 +95,12 @@ class Bound(Protocol):
 
     ``binary``: holds for 0/1 losses only. ``monotone``: ``upper`` never falls when a loss rises.
     ``order_free``: the order of the losses does not matter. ``source``: the theorem.
+    ``assumes``: one sentence on what must be true of the losses for it to hold.
     """
 
     name: ClassVar[str]
     source: ClassVar[str]
+    assumes: ClassVar[str]
     designs: ClassVar[frozenset[Design]]
     binary: ClassVar[bool]
     monotone: ClassVar[bool]

@@ -26,6 +26,10 @@ class Betting:
 
     name: ClassVar[str]
     source: ClassVar[str] = "Waudby-Smith and Ramdas 2024, Theorem 3"
+    assumes: ClassVar[str] = (
+        "losses in [0, 1], each with mean at least the risk given those before it (independent draws), in an order"
+        " fixed before they were seen"
+    )
     designs: ClassVar[frozenset[Design]] = frozenset({"draws"})
     binary: ClassVar[bool] = False
     # Not claimed: bets grow when the spread falls, and raising a low loss can lower it.

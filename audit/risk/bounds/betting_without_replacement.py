@@ -31,6 +31,9 @@ class BettingWithoutReplacement:
 
     name: ClassVar[str]
     source: ClassVar[str] = "Waudby-Smith and Ramdas 2024, section 5"
+    assumes: ClassVar[str] = (
+        "units drawn at random without replacement from a list, one fixed loss in [0, 1] each, in the order of the draw"
+    )
     designs: ClassVar[frozenset[Design]] = frozenset({"list"})
     binary: ClassVar[bool] = False
     monotone: ClassVar[bool] = False  # as in betting

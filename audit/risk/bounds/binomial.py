@@ -29,6 +29,10 @@ class Binomial:
 
     name: ClassVar[str]
     source: ClassVar[str] = "Clopper and Pearson 1934"
+    assumes: ClassVar[str] = (
+        "0/1 losses: independent draws with one risk, or distinct units drawn at random from a list, their outcomes"
+        " fixed or independent given the units"
+    )
     designs: ClassVar[frozenset[Design]] = frozenset({"draws", "list", "random list"})
     binary: ClassVar[bool] = True
     monotone: ClassVar[bool] = True

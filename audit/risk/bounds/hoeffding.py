@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import exp, fsum, log, sqrt
+from math import exp, log, sqrt
 from typing import ClassVar
 
 from audit.risk.bounds.base import BOUNDS, Design, Sample, checked
@@ -21,6 +21,10 @@ class Hoeffding:
 
     name: ClassVar[str]
     source: ClassVar[str] = "Hoeffding 1963, Theorem 2"
+    assumes: ClassVar[str] = (
+        "losses in [0, 1]: independent draws, or distinct units drawn at random from a list,"
+        " their outcomes fixed or independent given the units"
+    )
     designs: ClassVar[frozenset[Design]] = frozenset({"draws", "list", "random list"})
     binary: ClassVar[bool] = False
     monotone: ClassVar[bool] = True
@@ -30,7 +34,7 @@ class Hoeffding:
         """Return min(1, mean + margin)."""
         if not len(sample):
             return 1.0
-        return min(1.0, _mean(sample) + sqrt(-log(checked(delta)) / (2 * len(sample))))
+        return min(1.0, sample.total / len(sample) + sqrt(-log(checked(delta)) / (2 * len(sample))))
 
     def lower(self, sample: Sample, delta: float) -> float:
         """Return max(0, mean - margin)."""
@@ -40,8 +44,4 @@ class Hoeffding:
         """Return exp(-2 n (alpha - mean)^2) for means below alpha, else 1."""
         if not len(sample):
             return 1.0
-        return exp(-2 * len(sample) * max(float(alpha) - _mean(sample), 0.0) ** 2)
-
-
-def _mean(sample: Sample) -> float:
-    return fsum(sample.losses) / len(sample)
+        return exp(-2 * len(sample) * max(float(alpha) - sample.total / len(sample), 0.0) ** 2)

@@ -27,6 +27,7 @@ class Hypergeometric:
 
     name: ClassVar[str]
     source: ClassVar[str] = "Konijn 1973; Wright 1991"
+    assumes: ClassVar[str] = "units drawn at random without replacement from a list, one fixed 0/1 loss each"
     designs: ClassVar[frozenset[Design]] = frozenset({"list"})
     binary: ClassVar[bool] = True
     monotone: ClassVar[bool] = True

@@ -28,6 +28,10 @@ class Mixture:
 
     name: ClassVar[str]
     source: ClassVar[str] = "Markov and Maclaurin; cf. Waudby-Smith and Ramdas 2024"
+    assumes: ClassVar[str] = (
+        "losses in [0, 1]: independent draws, or distinct units drawn at random from a list,"
+        " their outcomes fixed or independent given the units"
+    )
     designs: ClassVar[frozenset[Design]] = frozenset({"draws", "list", "random list"})
     binary: ClassVar[bool] = False
     monotone: ClassVar[bool] = True
