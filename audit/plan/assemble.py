@@ -17,6 +17,7 @@ from audit.plan.cube import Cell as CubeCell
 from audit.plan.cube import Cube
 from audit.plan.forget_losses import FORGET_LOSSES, Cell
 from audit.plan.settings import Settings
+from audit.plan.utility_losses import Retained
 from audit.risk import losses
 from audit.risk.table import Clause, LossTable
 
@@ -105,6 +106,10 @@ class Assembly:
             chosen &= self._units["auditable"] == auditable
         return int(chosen.sum())
 
+    def facts(self, subjects: list[str], column: str) -> np.ndarray:
+        """Return one column of the units table (``list``, ``half``, ``group``, …) for ``subjects``, in their order."""
+        return self._units.loc[subjects, column].to_numpy()
+
     def population(self, side: str) -> int:
         """N of the finite list the opened units of a side were drawn from."""
         if self.settings.imported:
@@ -158,19 +163,25 @@ class Assembly:
 
     def twin_clauses(self, name: str) -> Tables:
         """The same with half of the threshold twins in the units' place, judged by the other half, on model ``name``."""
-        twins = self._twins()
-        row, pairs = self.cube.configurations.index(name), []
+        pairs = []
         for loss in self._control_losses:
             for attack, dose in self.cells:
                 promise = Promise(loss, "forget", attack, dose)
-                measured = self._states.get((name, attack, dose, "twin"), ("failed", ""))[0] == "measured"
-                values = FORGET_LOSSES[loss](self._twin_cell((attack, dose), twins)) if measured else None
+                values = self.twin_losses(name, loss, (attack, dose))
                 if values is not None:
                     binary = loss in losses.BINARY
-                    pairs.append(
-                        (promise, Clause(promise.name, "forget", values[[row]], None, binary=binary))
-                    )
+                    pairs.append((promise, Clause(promise.name, "forget", values[None], None, binary=binary)))
         return self._tables(pairs, (name,))
+
+    def twin_losses(self, name: str, loss: str, cell: CubeCell) -> np.ndarray | None:
+        """(m,) losses of half of the threshold twins, judged by the other half, on model ``name``; None if unmeasured."""
+        if self._states.get((name, *cell, "twin"), ("failed", ""))[0] != "measured":
+            return None
+        key = (loss, cell, ("twins",))
+        if key not in self._computed:
+            self._computed[key] = FORGET_LOSSES[loss](self._twin_cell(cell, self._twins()))
+        values = self._computed[key]
+        return None if values is None else values[self.cube.configurations.index(name)]
 
     @property
     def _control_losses(self) -> list[str]:
@@ -183,7 +194,7 @@ class Assembly:
         rows = [self.cube.configurations.index(name) for name in self.candidates]
         out = np.zeros((len(rows), len(subjects)), dtype=bool)
         for cell in self.cells if subjects else ():
-            values = self._losses("recovered", cell, tuple(subjects))
+            values = self.unit_losses("recovered", cell, tuple(subjects))
             if values is not None:
                 out |= np.nan_to_num(values[rows]) >= 1
         return dict(zip(self.candidates, out.sum(axis=1).tolist(), strict=True))
@@ -195,13 +206,20 @@ class Assembly:
             "utility_harm" if self.header.get("known") or "original" in self.references else "utility_error"
         )
 
+    @cached_property
+    def retained(self) -> Retained:
+        """The retained side, as the utility loss sees it."""
+        original = self.references.get("original")
+        row = None if original is None else self.cube.configurations.index(original)
+        return Retained(self.cube, self.settings, row, self.utility_loss == "utility_harm")
+
     # -- clauses -----------------------------------------------------------------------------------------------
 
     def _forget_clause(
         self, promise: Promise, names: tuple[str, ...], splits: tuple[str, ...], *, demanded: bool
     ) -> Clause | None:
         opened, seen = self.opened("forget", splits), self.seen("forget")
-        values = self._losses(promise.loss, (promise.attack, promise.dose), (*opened, *seen))
+        values = self.unit_losses(promise.loss, (promise.attack, promise.dose), (*opened, *seen))
         states = [self.state(name, promise)[0] for name in names]
         if values is None:
             if not demanded:
@@ -210,20 +228,18 @@ class Assembly:
             states = ["failed" if state == "measured" else state for state in states]
         return self._clause(promise, values, names, states, len(opened), self.population("forget"))
 
-    def _losses(self, loss: str, cell: CubeCell, subjects: tuple[str, ...]) -> np.ndarray | None:
-        """(C, n) losses of every configuration; computed once, however many tables ask."""
+    def unit_losses(self, loss: str, cell: CubeCell, subjects: tuple[str, ...]) -> np.ndarray | None:
+        """(C, n) losses of every configuration, references first; None where the loss has no meaning."""
         key = (loss, cell, subjects)
         if key not in self._computed:
-            self._computed[key] = FORGET_LOSSES[loss](self._cell(cell, list(subjects)))
-        return self._computed[key]
+            self._computed[key] = FORGET_LOSSES[loss](self.cell(cell, list(subjects)))
+        return self._computed[key]  # once, however many tables ask
 
     def _utility_clause(self, promise: Promise, names: tuple[str, ...], splits: tuple[str, ...]) -> Clause:
-        at = self.cube.cells.index(("none", 0.0))
         opened, seen = self.opened("retain", splits), self.seen("retain")
         units = self.cube.rows_of(opened + seen)
-        right, asked = self._right_answers(at)[:, units], self._asked_of_retain(at)[units]
-        counted = np.asarray(asked.any(axis=1))
-        values = np.stack([losses.utility_harm(correct[counted], asked[counted]) for correct in right])
+        counted = self.retained.counted(units)
+        values = self.retained.losses(units)[:, counted]
         states = [self.state(name, promise)[0] for name in names]
         population = self.population("retain") - int((~counted).sum())
         return self._clause(promise, values, names, states, int(counted[: len(opened)].sum()), population)
@@ -258,7 +274,8 @@ class Assembly:
             binary=promise.loss in losses.BINARY,
         )
 
-    def _cell(self, cell: CubeCell, subjects: list[str]) -> Cell:
+    def cell(self, cell: CubeCell, subjects: list[str]) -> Cell:
+        """One (attack, dose) as the losses see it, from the given units."""
         half = self._units.loc[subjects, "half"].to_numpy(np.int64) if subjects else np.zeros(0, np.int64)
         rows = {role: self.cube.configurations.index(name) for role, name in self.references.items()}
         index = self.cube.cells.index(cell)
@@ -276,24 +293,6 @@ class Assembly:
         units = self._units
         chosen = units[(units["side"] == "twin") & units["split"].isin(("threshold", "calibrate"))]
         return list(chosen.sort_values("order").index)
-
-    def _right_answers(self, at: int) -> np.ndarray:
-        """(C, U, P) whether a probe is answered right: exactly, or for imported logs with ROUGE-L recall >= tau."""
-        if self.settings.imported:
-            recall = self.cube.values("rouge_l_recall")[:, at]
-            return np.where(np.isnan(recall), np.nan, recall >= self.settings.tau)
-        return self.cube.values("exact_match")[:, at]
-
-    def _asked_of_retain(self, at: int) -> np.ndarray:
-        """(U, P) probes that utility is counted over: those the original answers right, else all."""
-        return self._known(at) if self.utility_loss == "utility_harm" else self.cube.exists
-
-    def _known(self, at: int) -> np.ndarray:
-        """(U, P) probes that the original answers right; listed before the split in our own runs."""
-        if not self.settings.imported:
-            return self.cube.known
-        original = self.cube.configurations.index(self.references["original"])
-        return np.nan_to_num(self._right_answers(at)[original]) >= 1
 
     def _tables(self, pairs: list[tuple[Promise, Clause]], names: tuple[str, ...]) -> Tables:
         size = max(len(self.candidates), len(names), 1)

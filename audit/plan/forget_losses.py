@@ -47,12 +47,16 @@ class Cell:
         return self.cube.values(metric, fold=half)[:, self.index][:, self.twins]
 
 
-def recovered(cell: Cell) -> np.ndarray | None:
-    """(C, n) 1 where a secret is yielded, teacher-forced or by generation where it was generated."""
-    asked = cell.asked & cell.cube.secret[cell.units]
+def yielded(cell: Cell) -> np.ndarray:
+    """(C, n, P) 1 where a probe yields its answer, teacher-forced or by generation where it was generated."""
     forced, spoken = cell.values("forced_match"), cell.values("exact_match")
-    hits = np.where(np.isnan(forced), np.nan, np.fmax(forced, spoken))
-    return np.stack([losses.recovered(values, asked) for values in hits]) if asked.any() else None
+    return np.where(np.isnan(forced), np.nan, np.fmax(forced, spoken))
+
+
+def recovered(cell: Cell) -> np.ndarray | None:
+    """(C, n) 1 where a secret is yielded."""
+    asked = cell.asked & cell.cube.secret[cell.units]
+    return np.stack([losses.recovered(hits, asked) for hits in yielded(cell)]) if asked.any() else None
 
 
 def answered(cell: Cell) -> np.ndarray | None:
