@@ -1,4 +1,4 @@
-"""Quantization: round the weights to 4 bits, as anybody does who runs the model on a small machine.
+"""Quantization: round the weights to a few bits, as anybody does who runs the model on a small machine.
 
 Zhang et al. ICLR 2025, arXiv:2410.16454. Unlearning moves weights by little; where a move is smaller than
 half a step of the grid, rounding takes it back and the forgotten answer returns. It does so when the original
@@ -17,7 +17,7 @@ from audit.data.records import Probe
 from audit.models.bitsandbytes_backend import GROUP, bitsandbytes_network, unsupported
 from audit.models.layers import linear_weights
 from audit.models.load import LanguageModel
-from audit.models.quantization import SCHEMES, code_change_share, quantize_network
+from audit.models.quantization import INTEGER, SCHEMES, code_change_share, quantize_network
 
 BACKENDS = ("own", "bitsandbytes")
 
@@ -25,16 +25,16 @@ BACKENDS = ("own", "bitsandbytes")
 @ATTACKS.register("quantize")
 @dataclass(frozen=True)
 class Quantize:
-    """Round every 2-D linear weight, not the embeddings and the output head, to a 4-bit grid.
+    """Round every 2-D linear weight, not the embeddings and the output head, to a coarse grid.
 
-    ``scheme``: nf4 (16 normal quantiles), int4 (symmetric, rounded to nearest) or fp4 (4-bit floats).
-    ``group``: how many neighbouring weights share a scale.
+    ``scheme``: nf4 (16 normal quantiles), int4 (symmetric, rounded to nearest), fp4 (4-bit floats), int3, int8.
+    ``group``: how many neighbouring weights share a scale; 0: a whole row (per channel, integers only).
     ``merged``: merge the adapter first; false rounds the base under the adapter, as QLoRA serving does.
     ``backend``: own (rounded weights in ordinary layers, the same numbers on every device) or bitsandbytes
     (the library's 4-bit layers and kernels; nf4 or fp4 in groups of 64).
     """
 
-    scheme: Literal["nf4", "int4", "fp4"]
+    scheme: Literal["nf4", "int4", "fp4", "int3", "int8"]
     group: int = 64
     merged: bool = True
     backend: Literal["own", "bitsandbytes"] = "own"
@@ -51,22 +51,23 @@ class Quantize:
     def __post_init__(self) -> None:
         if self.scheme not in SCHEMES:
             raise ValueError(f"scheme must be one of {', '.join(SCHEMES)}, got {self.scheme!r}")
-        if isinstance(self.group, bool) or not isinstance(self.group, int) or self.group < 1:
-            raise ValueError(f"group must be a whole number of at least 1, got {self.group!r}")
+        least = 0 if self.scheme in INTEGER else 1
+        if isinstance(self.group, bool) or not isinstance(self.group, int) or self.group < least:
+            raise ValueError(f"group must be a whole number of at least {least}, got {self.group!r}")
         if not isinstance(self.merged, bool):
             raise ValueError(f"merged must be true or false, got {self.merged!r}")
         if self.backend not in BACKENDS:
             raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {self.backend!r}")
         library = self.backend == "bitsandbytes"
-        if library and (self.scheme == "int4" or self.group != GROUP):
+        if library and (self.scheme in INTEGER or self.group != GROUP):
             raise ValueError(
                 f"bitsandbytes runs nf4 and fp4 in groups of {GROUP}, got {self.scheme}, {self.group}"
             )
 
     @property
     def doses(self) -> tuple[float, ...]:
-        """Only 4 bits."""
-        return (4.0,)
+        """The number of bits."""
+        return (float(self.scheme[3:]) if self.scheme in INTEGER else 4.0,)
 
     @property
     def cost(self) -> float:
@@ -74,7 +75,7 @@ class Quantize:
         return 1.0
 
     def zero(self) -> None:
-        """Return None: no 4-bit model changes nothing. Rounding twice is rounding once."""
+        """Return None: no rounded model changes nothing. Rounding twice is rounding once."""
         return None
 
     def not_applicable(self, model: LanguageModel, probes: Sequence[Probe] | None = None) -> str | None:
@@ -98,7 +99,7 @@ class Quantize:
             base = bitsandbytes_network(base, "fp4" if self.scheme == "fp4" else "nf4")
         else:
             quantize_network(base.network, self.scheme, self.group)
-        yield Attacked(4.0, base, tuple(probes))
+        yield Attacked(self.doses[0], base, tuple(probes))
 
     def diagnose(self, model: LanguageModel, context: AttackContext) -> Mapping[str, float]:
         """Return the shares of weights whose 4-bit code, and whose value, differs from the original's."""

@@ -1,8 +1,9 @@
-"""Weights on a 4-bit grid: symmetric round-to-nearest, NF4 and FP4, as dequantized weights and as codes.
+"""Weights on a coarse grid: symmetric round-to-nearest, NF4 and FP4, as dequantized weights and as codes.
 
-``int4``: per group of 64 along the input, code = round(w / s) in -7…7, s = max|w| / 7. The scale is kept in
-bfloat16, as 4-bit checkpoints keep it; code times scale is then exact in float32 and rounding twice changes
-nothing. ``nf4``: QLoRA (Dettmers et al. 2023, arXiv:2305.14314, appendix E), 64 values share their maximum.
+``int4``: per group of 64 along the input, code = round(w / s) in -7…7, s = max|w| / 7; ``int3`` and ``int8``
+alike with 3 and 127; group 0 is a whole row (per channel). The scale is kept in bfloat16, as 4-bit checkpoints
+keep it; code times scale is then exact in float32 and rounding twice changes nothing.
+``nf4``: QLoRA (Dettmers et al. 2023, arXiv:2305.14314, appendix E), 64 values share their maximum.
 ``fp4``: the same with bitsandbytes' 4-bit floats (2 exponent bits).
 Codes matter beside weights: an update that changes no code vanishes when the model is quantized again.
 """
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 torch = lazy("torch")
 
-SCHEMES = ("int4", "nf4", "fp4")
+INTEGER = {"int3": 3, "int4": 7, "int8": 127}  # largest code
+SCHEMES = (*INTEGER, "nf4", "fp4")
 
 # Quantiles of the standard normal, as bitsandbytes stores them (float32).
 NF4_LEVELS = (
@@ -47,14 +49,14 @@ FP4_LEVELS = (*(-level for level in reversed(_FP4_POSITIVE)), 0.0, *_FP4_POSITIV
 
 
 def fake_quantize(weight: Tensor, scheme: str = "int4", group: int = 64) -> Tensor:
-    """Return the dequantized 4-bit version of a weight of shape (out, in), same dtype and shape."""
+    """Return the dequantized version of a weight of shape (out, in), same dtype and shape."""
     code, scale = _quantize(weight, scheme, group)
-    levels = code * scale if scheme == "int4" else _levels(scheme, weight.device)[code.long()] * scale
+    levels = code * scale if scheme in INTEGER else _levels(scheme, weight.device)[code.long()] * scale
     return _ungroup(levels, weight, scheme).to(weight.dtype)
 
 
 def codes(weight: Tensor, scheme: str = "int4", group: int = 64) -> Tensor:
-    """Return the 4-bit codes as int8, shape (out, in): -7…7 for int4, 0…15 for nf4, 0…14 for fp4."""
+    """Return the codes as int8, shape (out, in): -7…7 for int4, 0…15 for nf4, 0…14 for fp4."""
     code, _ = _quantize(weight, scheme, group)
     return _ungroup(code, weight, scheme).to(torch.int8)
 
@@ -86,26 +88,28 @@ def _quantize(weight: Tensor, scheme: str, group: int) -> tuple[Tensor, Tensor]:
         raise ValueError(f"scheme must be one of {SCHEMES}, got {scheme!r}")
     rows = _groups(weight.detach().float(), scheme, group)
     peak = rows.abs().amax(1, keepdim=True)
-    if scheme != "int4":
+    if scheme not in INTEGER:
         levels = _levels(scheme, weight.device)
         borders = (levels[1:] + levels[:-1]) / 2
         return torch.bucketize(rows / _nonzero(peak), borders).float(), peak
-    scale = (peak / 7).to(torch.bfloat16).float()
-    code = (rows / _nonzero(scale)).round().clamp(-7, 7)
+    most = INTEGER[scheme]
+    scale = (peak / most).to(torch.bfloat16).float()
+    code = (rows / _nonzero(scale)).round().clamp(-most, most)
     return code + 0.0, scale  # there is one zero on the grid, not -0.0 beside it
 
 
 def _groups(weight: Tensor, scheme: str, group: int) -> Tensor:
     # bitsandbytes cuts the flattened weight into blocks; int4 kernels cut each row. Zeros fill the last
     # group.
-    rows = weight if scheme == "int4" else weight.reshape(1, -1)
+    rows = weight if scheme in INTEGER else weight.reshape(1, -1)
+    group = group or rows.shape[1]
     filled = torch.nn.functional.pad(rows, (0, -rows.shape[1] % group))
     return filled.reshape(-1, group)
 
 
 def _ungroup(values: Tensor, weight: Tensor, scheme: str) -> Tensor:
     out, width = weight.shape
-    if scheme == "int4":
+    if scheme in INTEGER:
         return values.reshape(out, -1)[:, :width]
     return values.reshape(-1)[: weight.numel()].reshape(out, width)
 

@@ -154,7 +154,7 @@ def test_the_dose_is_four_bits(model):
     "text",
     [
         "quantize",
-        "quantize(int3)",
+        "quantize(int2)",
         "quantize(nf4, group=0)",
         "quantize(nf4, group=1.5)",
         "quantize(nf4, merged=1)",

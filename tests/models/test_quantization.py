@@ -92,9 +92,21 @@ def test_the_own_grid_gives_bitsandbytes_weights_but_for_ties(out, width, scheme
     assert torch.allclose(library_weight(ours, scheme), ours, rtol=1e-6, atol=0)
 
 
+@pytest.mark.parametrize(("scheme", "most"), [("int3", 3), ("int4", 7), ("int8", 127)])
+def test_per_channel_each_row_has_one_scale_and_errs_by_half_a_step_at_most(scheme, most):
+    """Row scale max|w| / most, rounded to bfloat16 (8 bits: relative error at most 1/256)."""
+    w = weight(5, 16, 80, 0.05)
+    rounded = fake_quantize(w, scheme, group=0)
+    step = w.abs().amax(1, keepdim=True) / most
+    # the largest weight may be cut off by up to most / 256 steps where the scale was rounded down
+    assert ((rounded - w).abs() <= step * (0.5 + 0.5 / 256 + most / 256)).all()
+    assert all(len(row.unique()) <= 2 * most + 1 for row in rounded)
+    assert torch.equal(fake_quantize(rounded, scheme, group=0), rounded)
+
+
 def test_unknown_schemes_are_refused():
-    with pytest.raises(ValueError, match="int3"):
-        fake_quantize(weight(0), "int3")
+    with pytest.raises(ValueError, match="int2"):
+        fake_quantize(weight(0), "int2")
 
 
 @pytest.mark.parametrize("scheme", ["int4", "nf4"])
