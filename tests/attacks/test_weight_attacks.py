@@ -19,6 +19,12 @@ def context(persons):
     return AttackContext(seed=3, forget=persons[:2])
 
 
+@pytest.fixture(autouse=True)
+def _without_gradients():
+    with torch.no_grad():
+        yield
+
+
 def probes_of(persons):
     return [probe for person in persons for probe in person.probes]
 
@@ -77,16 +83,15 @@ def test_after_ablation_no_block_writes_along_the_forget_direction(model, person
         ids = [torch.tensor([model.encode_prompt(p.question)]) for p in probes_of(chosen)]
         return torch.stack([block_output(model.network, i, 0)[0, -1] for i in ids]).mean(0)
 
-    with torch.no_grad():
-        direction = mean(persons[:2]) - mean(persons[2:])
-        direction /= direction.norm()
-        edited = networks(Ablate(layer=0.5, strength=(0.5, 1.0)), model, persons, context)
-        writers = [n for n in linear_weights(model.network) if n.endswith(("o_proj", "down_proj"))]
-        assert len(writers) == 4
-        for name in writers:
-            before = direction @ linear_weights(model.network)[name]
-            assert torch.allclose(direction @ linear_weights(edited[0.5])[name], before / 2, atol=1e-5)
-            assert (direction @ linear_weights(edited[1.0])[name]).abs().max() < 1e-5
+    direction = mean(persons[:2]) - mean(persons[2:])
+    direction /= direction.norm()
+    edited = networks(Ablate(layer=0.5, strength=(0.5, 1.0)), model, persons, context)
+    writers = [n for n in linear_weights(model.network) if n.endswith(("o_proj", "down_proj"))]
+    assert len(writers) == 4
+    for name in writers:
+        before = direction @ linear_weights(model.network)[name]
+        assert torch.allclose(direction @ linear_weights(edited[0.5])[name], before / 2, atol=1e-5)
+        assert (direction @ linear_weights(edited[1.0])[name]).abs().max() < 1e-5
     others = [n for n in linear_weights(model.network) if n not in writers]
     assert all(torch.equal(linear_weights(edited[1.0])[n], linear_weights(model.network)[n]) for n in others)
 
