@@ -1,7 +1,8 @@
 """What n units can prove, before any is measured.
 
-Exact for 0/1 losses (hypergeometric on a list, binomial for draws), by seeded simulation for graded ones. The
-same bounds that will decide answer here, so a plan and its certificate cannot disagree.
+Exact for 0/1 losses (hypergeometric on a list, binomial for draws), by seeded simulation for graded ones and for
+bounds that look at the order. The same bounds that will decide answer here, so a plan and its certificate cannot
+disagree; any other bound can be asked too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 from audit.core.errors import AuditError
 from audit.core.lazy import lazy
 from audit.core.seeds import generator
-from audit.risk.bounds.base import Bound, Sample, build, exact
+from audit.risk.bounds.base import Bound, Design, Sample, build, exact
+from audit.risk.catalogue import covering
 
 stats = lazy("scipy.stats")
 
@@ -36,6 +38,8 @@ class SampleDesign:
     family_size: K; a configuration is certified for sure at delta / K (Holm can only add to that).
     clauses: A + 1, forget clauses and utility; a configuration fails at delta / (A + 1).
     graded: whether the loss takes values between 0 and 1; its bound is another.
+    fixed: False if losses on a list would come out differently on repetition.
+    bound: a registered name whose theorem covers this design, or ``auto`` for the one that will decide.
 
     """
 
@@ -46,6 +50,8 @@ class SampleDesign:
     family_size: int = 1
     clauses: int = 1
     graded: bool = False
+    fixed: bool = True
+    bound: str = "auto"
 
     def __post_init__(self) -> None:
         if not (0 < self.alpha < 1 and 0 < self.delta < 1):
@@ -54,11 +60,25 @@ class SampleDesign:
             raise ValueError(f"n={self.n} units cannot come from a list of {self.population}")
         if min(self.family_size, self.clauses) < 1:
             raise ValueError(f"family_size={self.family_size} and clauses={self.clauses} must be positive")
+        if self.bound != "auto" and self.bound not in (known := covering(self.kind, binary=not self.graded)):
+            raise ValueError(f"{self.bound} does not hold for this design, {', '.join(known)} do")
+
+    @property
+    def kind(self) -> Design:
+        """How the losses will come about."""
+        if self.population is None:
+            return "draws"
+        return "list" if self.fixed else "random list"
 
     @property
     def census(self) -> bool:
         """Whether every unit of the list will be opened; then the count decides and no test does."""
-        return self.population is not None and self.n == self.population > 0
+        return self.kind == "list" and self.n == self.population and self.n > 0
+
+    @property
+    def countable(self) -> bool:
+        """Whether the number of failures alone decides: 0/1 losses, and a bound that no order can change."""
+        return not self.graded and (self.census or _bound(self).order_free)
 
     @property
     def level(self) -> float:
@@ -68,15 +88,18 @@ class SampleDesign:
 
 def allowed_failures(design: SampleDesign) -> int | None:
     """Return the most failures among the n units with which a 0/1 clause is certified; None if not even 0."""
-    _refuse_graded(design)
+    _demand_countable(design)
     if not _certifies(design, 0):
         return None
-    return _last(lambda failures: _certifies(design, failures), design.n)
+    if design.census or _bound(design).monotone:
+        return _last(lambda failures: _certifies(design, failures), design.n)
+    refused = (k for k in range(1, design.n + 1) if not _certifies(design, k))
+    return next(refused, design.n + 1) - 1
 
 
 def failing_from(design: SampleDesign) -> int | None:
     """Return the fewest failures among the n units with which a 0/1 clause is FAIL; None if not even n."""
-    _refuse_graded(design)
+    _demand_countable(design)
     if design.census:
         return floor(exact(design.alpha) * design.n) + 1
     bound, level = _bound(design), design.delta / design.clauses
@@ -92,9 +115,12 @@ def smallest_certifiable_risk(design: SampleDesign) -> float:
 def units_needed(design: SampleDesign, failures: int = 0) -> int | None:
     """Return the smallest n that certifies with ``failures`` (0 if graded); None if the list has too few."""
     if failures:
-        _refuse_graded(design)
+        _demand_countable(replace(design, n=0))
+    most = LARGEST_N if design.population is None else design.population
     low = failures  # too few: when every unit fails nothing is certified
-    high = LARGEST_N if design.population is None else design.population
+    high = min(max(2 * low, 16), most)
+    while high < most and not _certifies(replace(design, n=high), failures):
+        low, high = high, min(2 * high, most)
     if high <= low or not _certifies(replace(design, n=high), failures):
         return None
     while high - low > 1:
@@ -106,14 +132,15 @@ def units_needed(design: SampleDesign, failures: int = 0) -> int | None:
 def certification_probability(design: SampleDesign, true_risk: float) -> float:
     """Return the exact probability that a 0/1 clause with ``true_risk`` is certified at delta / K.
 
-    On a list the number of failing units is ``true_risk`` times N, rounded.
+    On a list the number of failing units is ``true_risk`` times N, rounded. Where losses are not fixed, every unit
+    leaks with that chance.
     """
     allowed = allowed_failures(design)
     if allowed is None:
         return 0.0
-    if design.population is None:
+    if design.kind != "list":
         return float(stats.binom.cdf(allowed, design.n, true_risk))
-    failing = round(true_risk * design.population)
+    failing = round(true_risk * (design.population or 0))
     return float(stats.hypergeom.cdf(allowed, design.population, failing, design.n))
 
 
@@ -122,17 +149,33 @@ def simulated_certification(
 ) -> float:
     """Return the share of ``replications`` in which a graded clause is certified at delta / K.
 
-    ``losses`` (m,) in [0, 1] stand for the units: a pilot, or a law at a stated mean. On a list N of them are
-    laid out at evenly spaced quantiles and n drawn without replacement; else n are drawn with replacement.
+    ``losses`` (m,) in [0, 1] stand for the units: a pilot, or a law at a stated mean (``concentrated``, ``diffuse``).
+    On a list N of them are laid out at evenly spaced quantiles and n drawn without replacement; else, and where
+    losses are not fixed, n are drawn with replacement.
     """
     if design.census:
         return float(_spread(losses, design.n).mean() <= design.alpha)
-    bound = _bound(replace(design, graded=True))
+    if losses.min() == losses.max():
+        replications = 1  # every draw is the same
+    bound = _bound(design if design.bound != "auto" else replace(design, graded=True))
     certified = [
         bound.p_value(sample, design.alpha) <= design.level
         for sample in _draws(design, losses, replications, seed)
     ]
     return float(np.mean(certified))
+
+
+def concentrated(mean: float, size: int = 10_000) -> np.ndarray:
+    """Return (size,) losses with ``mean``, all of it in as few units as possible: 0 or 1."""
+    return np.repeat([1.0, 0.0], [round(mean * size), size - round(mean * size)])
+
+
+def diffuse(mean: float, size: int = 10_000) -> np.ndarray:
+    """Return (size,) losses spread over the units: Beta quantiles with ``mean`` m in (0, 1) and sd m (1 - m)."""
+    if not mean:
+        return np.zeros(size)
+    weight = 1 / (mean * (1 - mean)) - 1
+    return stats.beta.ppf((np.arange(size) + 0.5) / size, mean * weight, (1 - mean) * weight)
 
 
 def perfect_certification(design: SampleDesign, twins: int, rank: int) -> float:
@@ -181,14 +224,23 @@ def _certifies(design: SampleDesign, failures: int) -> bool:
 
 
 def _bound(design: SampleDesign) -> Bound:
-    if design.graded:
-        return build("betting" if design.population is None else "betting_without_replacement", design.level)
-    return build("binomial" if design.population is None else "hypergeometric", design.level)
+    return build(_decides(design) if design.bound == "auto" else design.bound, design.level)
 
 
-def _refuse_graded(design: SampleDesign) -> None:
-    if design.graded:
-        raise ValueError("failures are counted for 0/1 losses; use simulated_certification for graded ones")
+def _decides(design: SampleDesign) -> str:
+    """Return the name of the bound that will decide, as ``clauses.choose`` picks it."""
+    if design.kind == "list":
+        return "betting_without_replacement" if design.graded else "hypergeometric"
+    graded = "betting" if design.kind == "draws" else "mixture"
+    return graded if design.graded else "binomial"
+
+
+def _demand_countable(design: SampleDesign) -> None:
+    if not design.countable:
+        raise ValueError(
+            "failures are counted for 0/1 losses and bounds without an order; use simulated_certification for"
+            " graded ones"
+        )
 
 
 def _sample(design: SampleDesign, failures: int) -> Sample:
@@ -206,9 +258,10 @@ def _last(holds: Callable[[int], bool], largest: int) -> int:
 
 def _draws(design: SampleDesign, losses: np.ndarray, replications: int, seed: int) -> Iterator[Sample]:
     random = generator(seed, "power")
-    units = losses if design.population is None else _spread(losses, design.population)
+    listed = design.population if design.kind == "list" else None
+    units = losses if listed is None else _spread(losses, listed)
     for _ in range(replications):
-        yield Sample(random.choice(units, design.n, replace=design.population is None), design.population)
+        yield Sample(random.choice(units, design.n, replace=listed is None), design.population)
 
 
 def _spread(losses: np.ndarray, size: int) -> np.ndarray:

@@ -4,12 +4,16 @@ from math import ceil, log
 
 import numpy as np
 import pytest
-from scipy.stats import hypergeom
+from scipy.stats import binom, hypergeom
 
 from audit.core.errors import AuditError
 from audit.risk import power
+from audit.risk.bounds.base import Sample, build
+from audit.risk.catalogue import covering
+from audit.risk.clauses import choose
 from audit.risk.losses import twin_rank
 from audit.risk.power import SampleDesign
+from audit.risk.table import Clause
 
 DEMO = SampleDesign(n=90, population=120, alpha=0.1, delta=0.05, family_size=16, clauses=9)
 
@@ -174,3 +178,126 @@ def test_a_list_too_small_for_its_budget_has_no_sufficient_n_short_of_itself():
     """5 units at 10 %: none may fail, so only the census decides."""
     assert power.units_needed(SampleDesign(0, 5, family_size=16)) == 5
     assert power.units_needed(SampleDesign(0, 5, family_size=16), failures=1) is None
+
+
+@pytest.mark.parametrize(
+    ("bound", "needed"),
+    [
+        ("hoeffding", (600, 461, 150, 116, 38, 29)),
+        ("kl", (59, 45, 29, 22, 14, 11)),
+        ("hoeffding_bentkus", (59, 45, 29, 22, 14, 11)),
+        ("binomial", (59, 45, 29, 22, 14, 11)),
+        ("betting", (63, 48, 32, 25, 17, 13)),
+    ],
+)
+def test_every_bound_says_how_many_units_it_needs_without_a_failure(bound, needed):
+    """Columns of the table in reference/statistics.md section 4c, at budgets of 5, 10 and 20 %."""
+    cases = [(alpha, delta) for alpha in (0.05, 0.1, 0.2) for delta in (0.05, 0.1)]
+    found = tuple(
+        power.units_needed(SampleDesign(0, None, alpha, delta, bound=bound)) for alpha, delta in cases
+    )
+    assert found == needed
+
+
+@pytest.mark.parametrize(
+    ("alpha", "failures", "needed"), [(0.1, 1, 46), (0.1, 2, 61), (0.05, 4, 181), (0.05, 5, 208)]
+)
+def test_units_needed_at_two_percent_failures(alpha, failures, needed):
+    """Exact binomial, first and sustained n with ceil(.02 n) failures: 46/61 and 181/208 (same table)."""
+    assert power.units_needed(SampleDesign(0, None, alpha), failures) == needed
+
+
+@pytest.mark.parametrize("bound", covering("list", binary=True))
+@pytest.mark.parametrize("failures", [0, 2])
+def test_units_needed_are_minimal_whatever_the_bound(bound, failures):
+    """Against asking every n of a list of 90 in turn; short of the census, where the count decides."""
+    design = SampleDesign(0, 90, 0.15, 0.1, bound=bound)
+    if failures and not design.countable:
+        with pytest.raises(ValueError, match="failures are counted"):
+            power.units_needed(design, failures)
+        return
+
+    def certified(n):
+        sample = Sample(np.repeat([1.0, 0.0], [failures, n - failures]), 90)
+        return build(bound, 0.1).p_value(sample, 0.15) <= 0.1
+
+    assert power.units_needed(design, failures) == next(
+        (n for n in range(failures + 1, 90) if certified(n)), 90
+    )
+
+
+@pytest.mark.parametrize("bound", covering("draws", binary=True))
+def test_failures_allowed_are_those_of_the_bound_that_was_named(bound):
+    """Against asking every count in turn."""
+    design = SampleDesign(160, None, 0.3, 0.1, bound=bound)
+    if not design.countable:
+        with pytest.raises(ValueError, match="without an order"):
+            power.allowed_failures(design)
+        return
+    certified = [
+        build(bound, 0.1).p_value(Sample(np.repeat([1.0, 0.0], [k, 160 - k])), 0.3) <= 0.1 for k in range(161)
+    ]
+    assert power.allowed_failures(design) == certified.index(False) - 1
+    assert power.certification_probability(design, 0.2) == pytest.approx(
+        binom.cdf(certified.index(False) - 1, 160, 0.2), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    ("bound", "n"), [("hoeffding_bentkus", 264), ("maurer_pontil", 589), ("binomial", 181)]
+)
+def test_eighty_percent_power_at_five_percent_failures_as_published(bound, n):
+    """Same reference, continuous-loss table, column Bernoulli .05; counts jump, so a few points above .8."""
+    assert 0.8 <= power.certification_probability(SampleDesign(n, None, bound=bound), 0.05) < 0.84
+
+
+@pytest.mark.parametrize(
+    ("bound", "n"), [("hoeffding_bentkus", 209), ("maurer_pontil", 235), ("betting", 73)]
+)
+def test_eighty_percent_power_at_graded_losses_as_published(bound, n):
+    """Beta with mean .05 and sd .05 (same table); 400 simulations, four standard errors of .02."""
+    sample = np.random.default_rng(0).beta(0.9, 17.1, 20_000)
+    design = SampleDesign(n, None, graded=True, bound=bound)
+    assert power.simulated_certification(design, sample, replications=400) == pytest.approx(0.81, abs=0.08)
+
+
+def test_losses_that_are_not_fixed_are_planned_with_the_bound_that_may_be_used():
+    """Exact binomial on 90 of 120, not the hypergeometric; opening all 120 is no census then."""
+    loose = SampleDesign(90, 120, family_size=16, fixed=False)
+    assert (
+        power.allowed_failures(loose) == power.allowed_failures(SampleDesign(90, None, family_size=16)) == 1
+    )
+    assert power.certification_probability(loose, 0.02) == pytest.approx(binom.cdf(1, 90, 0.02), rel=1e-12)
+    everybody = SampleDesign(120, 120, family_size=16, fixed=False)
+    assert not everybody.census
+    assert power.smallest_certifiable_risk(everybody) > 0
+
+
+def test_a_bound_whose_theorem_does_not_cover_the_design_is_refused():
+    with pytest.raises(ValueError, match=r"hypergeometric does not hold for this design, bentkus, betting"):
+        SampleDesign(50, None, bound="hypergeometric")
+    with pytest.raises(ValueError, match="binomial does not hold"):
+        SampleDesign(50, None, graded=True, bound="binomial")
+    with pytest.raises(ValueError, match="hypergeometric does not hold"):
+        SampleDesign(50, 90, fixed=False, bound="hypergeometric")
+
+
+@pytest.mark.parametrize("population", [None, 90])
+@pytest.mark.parametrize("fixed", [True, False])
+@pytest.mark.parametrize("graded", [True, False])
+def test_the_plan_asks_the_bound_that_will_decide(population, fixed, graded):
+    clause = Clause("x", "forget", np.zeros((1, 60)), population, fixed=fixed, binary=not graded)
+    design = SampleDesign(60, population, graded=graded, fixed=fixed)
+    named = SampleDesign(60, population, graded=graded, fixed=fixed, bound=choose(clause))
+    assert power.smallest_certifiable_risk(design) == power.smallest_certifiable_risk(named)
+    assert power.units_needed(design) == power.units_needed(named)
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.02, 0.05, 0.4, 0.9])
+def test_both_laws_have_the_mean_that_was_asked_for(mean):
+    assert power.concentrated(mean).mean() == pytest.approx(mean, abs=1e-4)
+    assert set(power.concentrated(mean)) <= {0.0, 1.0}
+    spread = power.diffuse(mean)
+    assert spread.mean() == pytest.approx(mean, abs=1e-3)
+    assert spread.std() == pytest.approx(mean * (1 - mean), abs=2e-3)
+    assert np.all((spread >= 0) & (spread <= 1))
