@@ -61,6 +61,7 @@ class Attack(Protocol):
     ``dose_unit`` names the unit of ``dose`` (``steps``, ``bits``, ``wordings``). ``doses`` are the doses that
     ``apply`` yields. ``never_trained_control`` says in one sentence what shows the attack's effect on a model
     that never knew. ``cost`` is in forward-equivalents of one scoring pass. ``version`` enters the job key.
+    An attack that draws several answers per question has a property ``samples`` (see ``samples_of``).
     """
 
     name: ClassVar[str]
@@ -104,6 +105,11 @@ class Attack(Protocol):
     def diagnose(self, model: LanguageModel, context: AttackContext) -> Mapping[str, float]:
         """Return numbers about what the attack did (share of 4-bit codes changed), possibly none."""
         ...
+
+
+def samples_of(attack: Attack) -> int:
+    """Return how many answers are drawn per question: chances to guess a secret."""
+    return int(getattr(attack, "samples", 1))
 
 
 ATTACKS: Registry[Attack] = Registry("attack", "audit.attacks", "audit.attacks.prompts")

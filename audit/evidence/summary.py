@@ -29,9 +29,9 @@ def _guessing(assembly: Assembly, probes: Any) -> str:
     if secrets["entropy_bits"].isna().any() or not len(secrets):
         return "a rate that is not known, since the secrets' entropy is not stated"
     per_unit = int(secrets.groupby("subject").size().max())
-    rate = losses.recovered_base_rate(
-        [float(secrets["entropy_bits"].min())] * per_unit, attacks=len(assembly.cells)
-    )
+    samples = {record["attack"]: record.get("samples", 1) for record in assembly.header.get("attacks", ())}
+    chances = sum(samples.get(attack, 1) for attack, _ in assembly.cells)
+    rate = losses.recovered_base_rate([float(secrets["entropy_bits"].min())] * per_unit, attacks=chances)
     return f"at most {rate:.1g} by guessing"
 
 

@@ -1,7 +1,8 @@
-"""Batched decoding with a key-value cache: greedy, or sampling by a seeded generator.
+"""Batched decoding with a key-value cache: greedy, or sampling.
 
 Prompts are padded on the left. Rows that have ended leave the batch, so one long answer does not hold up the
-rest.
+rest. A sampled answer depends on the seed, its question and its number alone, whoever else is asked: so the loss
+of a person is a fixed number, as statistics on a finite list need it.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from audit.core.lazy import lazy
-from audit.core.seeds import derive
+from audit.core.seeds import generator
 from audit.models.language_model import LanguageModel, compute_dtype
 from audit.models.layers import body, head, inner
 
@@ -26,39 +29,50 @@ ROWS = {"cpu": 64, "cuda": 512}  # sequences decoded at once
 
 @dataclass(frozen=True)
 class Decoding:
-    """How answers are decoded: greedy at temperature 0, else ``samples`` draws per question."""
+    """How answers are decoded: greedy at temperature 0, else ``samples`` draws per question.
+
+    ``top_p``: sampling keeps the most likely tokens that reach this probability together, in (0, 1].
+    """
 
     max_new_tokens: int = 32
     temperature: float = 0.0
     samples: int = 1
     seed: int = 0
+    top_p: float = 1.0
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1 or self.samples < 1 or self.temperature < 0:
             raise ValueError(f"decoding needs tokens and samples >= 1 and temperature >= 0, got {self}")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be in (0, 1], got {self.top_p}")
 
 
 def generate(model: LanguageModel, questions: Sequence[str], decoding: Decoding) -> list[list[str]]:
     """Return ``decoding.samples`` answers per question, in order; EOS or a line break ends an answer."""
     prompts = [model.encode_prompt(question) for question in questions]
     repeated = [i for i in range(len(prompts)) for _ in range(decoding.samples)]
+    dice = [
+        _dice(prompts[i], number, decoding) for i in range(len(prompts)) for number in range(decoding.samples)
+    ]
     order = sorted(range(len(repeated)), key=lambda slot: (len(prompts[repeated[slot]]), slot))
     texts = [""] * len(repeated)
     rows = ROWS[model.device.type]
     for start in range(0, len(order), rows):
         slots = order[start : start + rows]
-        tokens = _decode(model, [prompts[repeated[slot]] for slot in slots], decoding, start)
+        tokens = _decode(
+            model, [prompts[repeated[slot]] for slot in slots], decoding, [dice[slot] for slot in slots]
+        )
         for slot, answer in zip(slots, tokens, strict=True):
             texts[slot] = _first_line(model.tokenizer.decode(answer, skip_special_tokens=True))
     return [texts[i : i + decoding.samples] for i in range(0, len(texts), decoding.samples)]
 
 
 def _decode(
-    model: LanguageModel, prompts: Sequence[tuple[int, ...]], decoding: Decoding, batch: int
+    model: LanguageModel, prompts: Sequence[tuple[int, ...]], decoding: Decoding, dice: Sequence[np.ndarray]
 ) -> list[list[int]]:
     """Return the new tokens of each prompt, without the one that ended it."""
     ids, mask = _left_padded(prompts, model.device)
-    dice = torch.Generator(device=model.device).manual_seed(derive(decoding.seed, "generate", batch))
+    chances = torch.tensor(np.stack(dice), device=model.device)  # (B, max_new_tokens), uniform
     ends = torch.tensor(sorted(_ends(model)), device=model.device)
     budget = min(decoding.max_new_tokens, _room(model, ids.shape[1]))
     answers: list[list[int]] = [[] for _ in prompts]
@@ -67,7 +81,7 @@ def _decode(
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     dtype = compute_dtype(model.device)
     with torch.inference_mode(), torch.autocast(model.device.type, dtype, enabled=dtype != torch.float32):
-        for _ in range(budget):
+        for place in range(budget):
             state = body(model.network)(
                 input_ids=ids,
                 attention_mask=mask,
@@ -75,9 +89,8 @@ def _decode(
                 past_key_values=cache,
                 use_cache=True,
             )
-            token = _choose(
-                head(model.network, state.last_hidden_state[:, -1]), decoding.temperature, dice
-            )  # (B,)
+            logits = head(model.network, state.last_hidden_state[:, -1])
+            token = _choose(logits, decoding, chances[alive, place])  # (B,)
             going = ~torch.isin(token, ends)
             for row, value, goes in zip(alive.tolist(), token.tolist(), going.tolist(), strict=True):
                 if goes:
@@ -93,10 +106,27 @@ def _decode(
     return answers
 
 
-def _choose(logits: Tensor, temperature: float, dice: Any) -> Tensor:
-    if temperature == 0:
+def _dice(prompt: tuple[int, ...], number: int, decoding: Decoding) -> np.ndarray:
+    """Return uniform numbers, one for each new token of the ``number``-th answer to a prompt."""
+    if decoding.temperature == 0:
+        return np.zeros(decoding.max_new_tokens)
+    return generator(decoding.seed, "sample", number, *prompt).random(decoding.max_new_tokens)
+
+
+def _choose(logits: Tensor, decoding: Decoding, chances: Tensor) -> Tensor:
+    """Return (B,) tokens from logits (B, V): the arg max, or the one at which the cumulated probability passes."""
+    if decoding.temperature == 0:
         return logits.argmax(-1)
-    return torch.multinomial((logits / temperature).softmax(-1), 1, generator=dice)[:, 0]
+    sorted_logits, tokens = (logits.double() / decoding.temperature).sort(
+        dim=-1, descending=True, stable=True
+    )
+    probabilities = sorted_logits.softmax(-1)
+    before = probabilities.cumsum(-1) - probabilities
+    kept = torch.where(before < decoding.top_p, probabilities, 0.0).cumsum(-1)
+    place = torch.searchsorted(kept, (chances * kept[:, -1])[:, None], right=True).clamp(
+        max=kept.shape[1] - 1
+    )
+    return tokens.gather(1, place)[:, 0]
 
 
 def _left_padded(prompts: Sequence[tuple[int, ...]], device: Any) -> tuple[Tensor, Tensor]:

@@ -85,7 +85,7 @@ class Cube:
         )
 
     def values(self, metric: str, fold: int | None = None) -> np.ndarray:
-        """Return (C, A, U, P) values of one metric.
+        """Return (C, A, U, P) values of one metric; of several draws the largest, as the attacker would keep it.
 
         ``fold`` None takes every row (a forget unit is measured in one fold only); 1 or 2 takes the rows of that
         fold, or of fold 0, which is how twins are looked up for a half.
@@ -103,7 +103,7 @@ class Cube:
         out = np.full((len(self.configurations), len(self.cells), *self.exists.shape), np.nan)
         at = tuple(self._codes[name][chosen] for name in ("configuration", "cell", "unit", "probe"))
         inside = at[1] >= 0
-        out[tuple(axis[inside] for axis in at)] = self._codes["value"][chosen][inside]
+        np.fmax.at(out, tuple(axis[inside] for axis in at), self._codes["value"][chosen][inside])
         return out
 
     def rows_of(self, subjects: Sequence[str]) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audit.attacks.base import ATTACKS
+from audit.attacks.base import ATTACKS, samples_of
 from audit.core.lazy import lazy
 from audit.measurements.table import (
     KEY_COLUMNS,
@@ -139,7 +139,7 @@ def _header(world: World, configured: list[Configured], coverage: list[dict[str,
                 "direction": METRICS[n].direction,
                 "range": list(METRICS[n].range),
             }
-            for n in METRICS
+            for n in lock.content["metrics"]
         ],
         "attacks": [_attack_record(text) for text in lock.attacks],
         "configurations": [
@@ -165,6 +165,7 @@ def _attack_record(text: str) -> dict[str, Any]:
         "doses": list(attack.doses),
         "dose_unit": attack.dose_unit,
         "version": attack.version,
+        "samples": samples_of(attack),
     }
 
 

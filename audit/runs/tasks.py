@@ -14,10 +14,10 @@ from audit.core.errors import AuditError
 from audit.core.lazy import lazy
 from audit.data.records import Probe
 from audit.methods.compose import parse_recipe, run_recipe
-from audit.metrics.base import METRICS
+from audit.metrics.inputs import scored_for
 from audit.metrics.measure import measure, without_generation
 from audit.models.load import LanguageModel, save, weight_digest
-from audit.models.scoring import Decoding, Scored, score
+from audit.models.scoring import Decoding, Scored
 from audit.runs.references import second_wordings, train
 from audit.runs.world import World
 
@@ -111,7 +111,8 @@ def _score_all(
     for item in attack.apply(model, probes, context):
         # Twins answer for the threshold of the last dose only; earlier doses would cost as much again.
         wanted = [p for p in item.probes if world.side_of[p.subject] != "twin" or item.dose == last]
-        rows.extend(_rows(item, _score(item, wanted, generated_sides=spec["generate"], world=world)))
+        scored = _score(item, wanted, spec["metrics"], generated_sides=spec["generate"], world=world)
+        rows.extend(_rows(item, scored, spec["metrics"]))
         cells.update((item.dose, world.side_of[p.subject]) for p in wanted)
         asked.update((item.dose, p.subject, p.probe) for p in wanted)
     return rows, cells, asked
@@ -129,13 +130,20 @@ def _not_asked(attack: Attack, probes: Sequence[Probe], asked: set[Question], wo
 
 
 def _score(
-    item: Attacked, probes: Sequence[Probe], *, generated_sides: Iterable[str], world: World
+    item: Attacked,
+    probes: Sequence[Probe],
+    metrics: Iterable[str],
+    *,
+    generated_sides: Iterable[str],
+    world: World,
 ) -> list[Scored]:
-    """Score probes in one pass; those of ``generated_sides`` also by generation."""
-    spoken = [p for p in probes if world.side_of[p.subject] in set(generated_sides)]
-    silent = [p for p in probes if world.side_of[p.subject] not in set(generated_sides)]
+    """Score probes in one pass; those of ``generated_sides``, or all where the attack decodes, by generation too."""
+    sides = set(generated_sides) if item.decoding is None else set(world.side_of.values())
+    spoken = [p for p in probes if world.side_of[p.subject] in sides]
+    silent = [p for p in probes if world.side_of[p.subject] not in sides]
     decoding = item.decoding or _decoding(item.model, spoken)
-    return score(item.model, spoken, generate=True, decoding=decoding) + score(item.model, silent)
+    said = scored_for(metrics, item.model, spoken, generate=True, decoding=decoding)
+    return said + scored_for(metrics, item.model, silent)
 
 
 def _decoding(model: LanguageModel, probes: Sequence[Probe]) -> Decoding:
@@ -150,10 +158,13 @@ def _decoding(model: LanguageModel, probes: Sequence[Probe]) -> Decoding:
     return Decoding(max_new_tokens=longest + 4)
 
 
-def _rows(item: Attacked, scored: Sequence[Scored]) -> Iterable[tuple]:
-    spoken = [one for one in scored if one.generation is not None]
+def _rows(item: Attacked, scored: Sequence[Scored], metrics: Iterable[str]) -> Iterable[tuple]:
+    first = [one for one in scored if one.generation is not None and one.draw == 0]
+    others = [one for one in scored if one.draw > 0]  # likelihoods are those of the first draw
     silent = [one for one in scored if one.generation is None]
-    for r in (*measure(spoken, METRICS), *measure(silent, without_generation(METRICS))):
+    unspoken = without_generation(metrics)
+    spoken = [name for name in metrics if name not in unspoken]
+    for r in (*measure(first, metrics), *measure(others, spoken), *measure(silent, unspoken)):
         yield (item.dose, item.fold, r.draw, r.subject, r.probe, r.metric, r.value)
 
 

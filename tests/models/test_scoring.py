@@ -114,6 +114,39 @@ def test_samples_repeat_with_their_seed_and_differ_between_seeds(llama):
     assert draw(0) == draw(0) != draw(1)
 
 
+def test_a_sampled_answer_does_not_depend_on_the_company_in_the_batch(llama, probes):
+    """So a person's loss under sampling is a fixed number, whoever else is opened."""
+    questions = [probe.question for probe in probes[:12]]
+    decoding = Decoding(5, temperature=1.0, samples=3, seed=4)
+    together = generate(llama, questions, decoding)
+    assert together == [generate(llama, [question], decoding)[0] for question in questions]
+    more = generate(llama, questions, Decoding(5, temperature=1.0, samples=4, seed=4))
+    assert [answers[:3] for answers in more] == together
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.3])
+def test_sampled_tokens_follow_the_softmax_within_the_nucleus(top_p):
+    """Exact binomial test of every token's frequency at 1 in 10,000 each; none outside the nucleus."""
+    from scipy.stats import binomtest
+
+    from audit.models.generation import _choose
+
+    logits = torch.tensor([2.0, 0.0, 1.0, -1.0, 1.5])
+    decoding = Decoding(1, temperature=0.7, top_p=top_p)
+    probabilities = torch.softmax(logits / 0.7, -1).numpy()
+    order, kept, total = np.argsort(-probabilities), [], 0.0
+    for token in order:
+        if total < top_p:
+            kept.append(int(token))
+            total += probabilities[token]
+    draws = 20_000
+    chances = torch.tensor(np.random.default_rng(0).random(draws))
+    tokens = _choose(logits.expand(draws, -1), decoding, chances).numpy()
+    for token in range(5):
+        count, share = int((tokens == token).sum()), probabilities[token] / total if token in kept else 0.0
+        assert count == 0 if share == 0 else binomtest(count, draws, share).pvalue > 1e-4
+
+
 def test_scores_with_samples_come_as_one_record_per_draw(llama, probes):
     found = score(llama, probes[:2], generate=True, decoding=Decoding(4, temperature=1.0, samples=3))
     assert [item.draw for item in found] == [0, 1, 2, 0, 1, 2]
@@ -121,9 +154,11 @@ def test_scores_with_samples_come_as_one_record_per_draw(llama, probes):
     assert all(item.generation is not None for item in found)
 
 
-@pytest.mark.parametrize("bad", [{"max_new_tokens": 0}, {"samples": 0}, {"temperature": -1.0}])
+@pytest.mark.parametrize(
+    "bad", [{"max_new_tokens": 0}, {"samples": 0}, {"temperature": -1.0}, {"top_p": 0.0}]
+)
 def test_impossible_decodings_are_refused(bad):
-    with pytest.raises(ValueError, match="decoding"):
+    with pytest.raises(ValueError, match=r"decoding|top_p"):
         Decoding(**bad)
 
 
