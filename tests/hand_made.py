@@ -68,6 +68,9 @@ class Audit:
     unknown: list = field(default_factory=list)  # (retained subject, probe) that the original answers wrong
     confirmed: str = ""  # the candidate for which the seal was broken
     before: int = 0  # forgotten persons that an earlier audit opened: b000, b001, …
+    tune: int = 0  # forgotten persons to look at beforehand: u000, u001, …
+    retain_tune: int = 0  # retained ones: v000, v001, …
+    score_tune: bool = True  # whether anything was measured on these
 
     # -- people ---------------------------------
 
@@ -89,12 +92,20 @@ class Audit:
         return [f"b{i:03d}" for i in range(self.before)]
 
     @property
+    def tuned(self) -> list[str]:
+        return [f"u{i:03d}" for i in range(self.tune)]
+
+    @property
+    def retained_for_tuning(self) -> list[str]:
+        return [f"v{i:03d}" for i in range(self.retain_tune)]
+
+    @property
     def configurations(self) -> tuple[str, ...]:
         return (*self.references, *self.candidates)
 
     def side(self, subject: str) -> str:
-        sides = {"f": "forget", "s": "forget", "b": "forget", "r": "retain", "q": "retain", "t": "twin"}
-        return sides[subject[0]]
+        sides = {"forget": "fsbu", "retain": "rqv", "twin": "t"}
+        return next(side for side, letters in sides.items() if subject[0] in letters)
 
     # -- what happened ---------------------------------
 
@@ -140,6 +151,8 @@ class Audit:
 
     def _measured(self, configuration, cell):
         forgotten, retained = [*self.forgotten, *self.opened_before], list(self.retained)
+        if self.score_tune:
+            forgotten, retained = forgotten + self.tuned, retained + self.retained_for_tuning
         if configuration == self.confirmed:
             forgotten += [f"s{i:03d}" for i in range(self.sealed)]
             retained += [f"q{i:03d}" for i in range(self.retain_sealed)]
@@ -191,7 +204,7 @@ class Audit:
 
     def _units(self):
         rows = [
-            (s, self.side(s), self.side(s), split, order, self.halves.get(s, 1 if s[0] in "fsb" else 0))
+            (s, self.side(s), self.side(s), split, order, self.halves.get(s, 1 if s[0] in "fsbu" else 0))
             for names, split in self._deal()
             for order, s in enumerate(names)
         ]
@@ -208,6 +221,8 @@ class Audit:
         yield [f"q{i:03d}" for i in range(self.retain_sealed)], "sealed"
         yield self.never_trained, "threshold"
         yield self.opened_before, "tune"
+        yield self.tuned, "tune"
+        yield self.retained_for_tuning, "tune"
 
     def _probes(self):
         subjects = [s for names, _ in self._deal() for s in names]
@@ -228,8 +243,8 @@ class Audit:
             "title": "made by hand",
         }
         lists = {
-            "forget": self.forget + self.sealed + self.before,
-            "retain": self.retain + self.retain_sealed,
+            "forget": self.forget + self.sealed + self.before + self.tune,
+            "retain": self.retain + self.retain_sealed + self.retain_tune,
         }
         if self.twins:
             lists["twin"] = self.twins
@@ -263,7 +278,11 @@ class Audit:
             "not_asked": [[*cell, subject, probe] for cell, subject, probe in self.unasked],
             "known": {
                 s: [p for p in PROBES if (s, p) not in self.unknown]
-                for s in [*self.retained, *(f"q{i:03d}" for i in range(self.retain_sealed))]
+                for s in [
+                    *self.retained,
+                    *self.retained_for_tuning,
+                    *(f"q{i:03d}" for i in range(self.retain_sealed)),
+                ]
             },
         }
         if self.confirmed:

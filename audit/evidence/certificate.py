@@ -160,7 +160,7 @@ class Certificate:
     alpha_forget: float
     alpha_utility: float
     delta: float
-    family: str  # bonferroni | holm
+    family: str  # constructor text of the multiplicity procedure: holm, graphical(insurance=0.2), …
     family_size: int  # K: every locked configuration, dropped and crashed ones included
     estimand: str  # list | census
     primary: tuple[str, ...]
@@ -175,6 +175,8 @@ class Certificate:
     sentences: tuple[str, ...]  # STATISTICS §7, one per valid checkpoint
     not_said: tuple[str, ...]
     utility_loss: str = "utility_harm"
+    order_source: str = ""  # where an ordered family has its order from: tune | plan; "" without one
+    order: tuple[str, ...] = ()  # configurations, first tested first
     confirmed_checkpoint: str | None = None
     exhibits: tuple[Exhibit, ...] = ()  # stand beside the verdict and never change it
     schema_version: int = SCHEMA_VERSION
@@ -224,6 +226,7 @@ class Certificate:
         values["exhibits"] = tuple(map(Exhibit.from_json, data["exhibits"]))
         values["verdict"] = Verdict(data["verdict"])
         values["units"] = tuple((str(name), int(count)) for name, count in data["units"])
+        values["order"] = tuple(data.get("order", ()))  # the first certificates knew no order
         for name in ("primary", "missing_controls", "reasons", "sentences", "not_said"):
             values[name] = tuple(data[name])
         return cls(**values)

@@ -72,6 +72,8 @@ class _Certifier:
             sentences=tuple(self._sentence(c) for c in candidates if c.in_valid_set),
             not_said=wording.NOT_SAID,
             utility_loss=self.assembly.utility_loss,
+            order_source=s.order or "",
+            order=self.assembly.order or (),
             confirmed_checkpoint=self.header.get("confirmed", {}).get("checkpoint"),
             exhibits=tuple(make_all(Case(self.assembly, self.fitted.tables, self.fitted.model, candidates)))
             if candidates
@@ -90,12 +92,12 @@ class _Certifier:
     @cached_property
     def fitted(self) -> _Fitted:
         tables = self.assembly.deciding(self.assembly.candidates)
-        return self._fit(tables)
+        return self._fit(tables, self.settings.family)
 
-    def _fit(self, tables: Tables) -> _Fitted:
+    def _fit(self, tables: Tables, family: str) -> _Fitted:
         s = self.settings
-        whole = ConformalRiskModel(s.alpha_forget, s.alpha_utility, s.delta, s.family).fit(tables.table)
-        halved = ConformalRiskModel(s.alpha_forget, s.alpha_utility, s.delta / 2, s.family).fit(tables.table)
+        whole = ConformalRiskModel(s.alpha_forget, s.alpha_utility, s.delta, family).fit(tables.table)
+        halved = ConformalRiskModel(s.alpha_forget, s.alpha_utility, s.delta / 2, family).fit(tables.table)
         return _Fitted(tables, whole, halved)
 
     # -- candidates --------------------------------------------------------------------------------------------
@@ -185,7 +187,11 @@ class _Certifier:
         level = self.settings.delta / max(len(self.assembly.candidates), 1)
         worst = [c for c in told if c.p_value > level and c.state == "measured"]
         if not worst:
-            yield "the error budget of the family was used up"
+            yield (
+                "the order did not reach it: one that stands before it was not certified"
+                if self.settings.order
+                else "the error budget of the family was used up"
+            )
         yield from map(clauses.undecided, sorted(worst, key=lambda c: -c.p_value)[:2])
 
     def _worst(self, fitted: _Fitted, row: int) -> Promise:
@@ -211,7 +217,8 @@ class _Certifier:
 
     def _references(self) -> Iterator[ConfigurationResult]:
         for role, name in self.assembly.references.items():
-            fitted = self._fit(self.assembly.deciding((name,)))
+            # Outside the family: never listed, so its procedure, which may need a place for each, does not matter.
+            fitted = self._fit(self.assembly.deciding((name,)), "bonferroni")
             told = self._clauses(fitted.tables, fitted.model.clauses_, 0, name)
             yield ConfigurationResult(
                 configuration=name,
@@ -317,6 +324,8 @@ class _Certifier:
             alpha_utility=s.alpha_utility,
             utility_loss=assembly.utility_loss,
             family_size=len(assembly.candidates),
+            tested=wording.tested(s.family, s.order),
+            alpha_forget=s.alpha_forget,
             base_rate=summary.base_rate(self.assembly, self.probes),
             not_auditable=self.assembly.count("forget", auditable=False),
             imported=s.imported,

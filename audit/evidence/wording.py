@@ -37,6 +37,8 @@ def sentence(
     alpha_utility: float,
     utility_loss: str,
     family_size: int,
+    tested: str,
+    alpha_forget: float,
     base_rate: str,
     not_auditable: int,
     imported: bool = False,
@@ -59,6 +61,9 @@ def sentence(
     )
     confirmed = result.confirmation
     value = f"at most {rounded_up(result.cur)} ({kind})"
+    if result.cur > alpha_forget:  # a stepwise procedure certifies at the locked budgets only
+        bound = rounded_up(result.cur)
+        value = f"at most {alpha_forget:g} (certified at the locked budgets, not below; simultaneous bound {bound})"
     if confirmed:
         kind = (
             "counted exactly, the sealed subjects opened"
@@ -71,7 +76,14 @@ def sentence(
         f"{units} of the {population} subjects ({drawn}), under each of the attacks",
         f"{', '.join(attacks)} as realised: the rate of {rate} is {value}{sure},",
         "with checkpoints, twins and attacks held fixed;",
-        f"{LOSSES[utility_loss]} at most {alpha_utility:g} on average; {family_size} configurations {chosen}{error};",
+        f"{LOSSES[utility_loss]} at most {alpha_utility:g} on average;",
+        f"{family_size} configurations {chosen}{'' if counted else f', tested {tested}'}{error};",
         f"a model that never knew would show {base_rate}; {not_auditable} subjects are not auditable.",
     ]
     return " ".join(parts)
+
+
+def tested(family: str, order: str | None) -> str:
+    """Say by which procedure configurations are listed, and where its order is from."""
+    sources = {"tune": ", in an order learned on tune subjects", "plan": ", in the order of the plan"}
+    return f"by {family}{sources[order] if order else ''}"

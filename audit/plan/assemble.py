@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from audit.measurements.table import OPENED_BEFORE, Measurements
+from audit.plan import ordering
 from audit.plan.cube import Cell as CubeCell
 from audit.plan.cube import Cube
 from audit.plan.forget_losses import FORGET_LOSSES, Cell
@@ -23,6 +24,7 @@ from audit.risk.table import Clause, LossTable
 
 SECONDARY = ("recovered", "answered", "above_twins", "over_forgotten", "residual_knowledge", "froc")
 OPENED = ("calibrate",)
+TUNE = ("tune",)  # outside the claim; an order is learned on them
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,14 @@ class Assembly:
         return self._with_role("candidate")
 
     @cached_property
+    def order(self) -> tuple[str, ...] | None:
+        """Candidates, first tested first; None for a family that needs no order. E434 without tune scores."""
+        if self.settings.order != "tune":
+            return self.candidates if self.settings.order == "plan" else None
+        rows = ordering.places(self.deciding(self.candidates, TUNE).table, self.settings)
+        return tuple(self.candidates[row] for row in rows)
+
+    @cached_property
     def references(self) -> dict[str, str]:
         """Role -> configuration name."""
         return {role: names[0] for role in ("original", "retrained") if (names := self._with_role(role))}
@@ -80,6 +90,7 @@ class Assembly:
         if (side, splits) not in self._opened:
             units = self._units
             chosen = units[(units["side"] == side) & units["split"].isin(splits) & units["auditable"]]
+            chosen = chosen[chosen["group"] != OPENED_BEFORE]  # these stand beside, see ``seen``
             self._opened[side, splits] = list(chosen.sort_values(["split", "order"]).index)
         return self._opened[side, splits]
 
@@ -133,7 +144,10 @@ class Assembly:
         ]
 
     def deciding(self, names: tuple[str, ...], splits: tuple[str, ...] = OPENED) -> Tables:
-        """Primary losses of every cell, and utility, for the named configurations."""
+        """Primary losses of every cell, and utility, for the named configurations.
+
+        With the splits ``TUNE`` the losses of the tune units: draws for exploration, without an order.
+        """
         promises = [Promise(loss, "forget", *cell) for loss in self.settings.primary for cell in self.cells]
         clauses = [self._forget_clause(p, names, splits, demanded=True) for p in promises]
         utility = Promise(self.utility_loss, "retain", "none", 0.0)
@@ -142,7 +156,7 @@ class Assembly:
             (utility, self._utility_clause(utility, names, splits)),
         ]
         kept = [(p, c) for p, c in everything if c is not None]
-        return self._tables(kept, names)
+        return self._tables(kept, names, order=None if splits == TUNE else self._places(names))
 
     def secondary(self, names: tuple[str, ...]) -> Tables:
         """Every other loss that can be computed, for tables and vetoes."""
@@ -218,7 +232,7 @@ class Assembly:
     def _forget_clause(
         self, promise: Promise, names: tuple[str, ...], splits: tuple[str, ...], *, demanded: bool
     ) -> Clause | None:
-        opened, seen = self.opened("forget", splits), self.seen("forget")
+        opened, seen, population = self._sample("forget", splits)
         values = self.unit_losses(promise.loss, (promise.attack, promise.dose), (*opened, *seen))
         states = [self.state(name, promise)[0] for name in names]
         if values is None:
@@ -226,7 +240,7 @@ class Assembly:
                 return None
             values = np.full((len(self.cube.configurations), len(opened) + len(seen)), np.nan)
             states = ["failed" if state == "measured" else state for state in states]
-        return self._clause(promise, values, names, states, len(opened), self.population("forget"))
+        return self._clause(promise, values, names, states, len(opened), population)
 
     def unit_losses(self, loss: str, cell: CubeCell, subjects: tuple[str, ...]) -> np.ndarray | None:
         """(C, n) losses of every configuration, references first; None where the loss has no meaning."""
@@ -236,13 +250,20 @@ class Assembly:
         return self._computed[key]  # once, however many tables ask
 
     def _utility_clause(self, promise: Promise, names: tuple[str, ...], splits: tuple[str, ...]) -> Clause:
-        opened, seen = self.opened("retain", splits), self.seen("retain")
+        opened, seen, population = self._sample("retain", splits)
         units = self.cube.rows_of(opened + seen)
         counted = self.retained.counted(units)
         values = self.retained.losses(units)[:, counted]
         states = [self.state(name, promise)[0] for name in names]
-        population = self.population("retain") - int((~counted).sum())
+        if population is not None:
+            population -= int((~counted).sum())
         return self._clause(promise, values, names, states, int(counted[: len(opened)].sum()), population)
+
+    def _sample(self, side: str, splits: tuple[str, ...]) -> tuple[list[str], list[str], int | None]:
+        """Units of a side, those that an earlier audit opened, and N; tune units belong to no list."""
+        if splits == TUNE:
+            return self.opened(side, TUNE), [], None
+        return self.opened(side, splits), self.seen(side), self.population(side)
 
     def _clause(
         self,
@@ -251,7 +272,7 @@ class Assembly:
         names: tuple[str, ...],
         states: list[str],
         units: int,
-        population: int,
+        population: int | None,
     ) -> Clause:
         """Make a clause of ``values`` (C, units + seen): the first are opened now, the others were before."""
         rows = [self.cube.configurations.index(name) for name in names]
@@ -294,9 +315,21 @@ class Assembly:
         chosen = units[(units["side"] == "twin") & units["split"].isin(("threshold", "calibrate"))]
         return list(chosen.sort_values("order").index)
 
-    def _tables(self, pairs: list[tuple[Promise, Clause]], names: tuple[str, ...]) -> Tables:
+    def _places(self, names: tuple[str, ...]) -> tuple[int, ...] | None:
+        """Rows of a table of ``names``, first tested first; references stand outside the family, at its end."""
+        if self.order is None:
+            return None
+        place = {name: number for number, name in enumerate(self.order)}
+        return tuple(sorted(range(len(names)), key=lambda row: place.get(names[row], len(place))))
+
+    def _tables(
+        self,
+        pairs: list[tuple[Promise, Clause]],
+        names: tuple[str, ...],
+        order: tuple[int, ...] | None = None,
+    ) -> Tables:
         size = max(len(self.candidates), len(names), 1)
-        return Tables(tuple(p for p, _ in pairs), LossTable(names, tuple(c for _, c in pairs), size))
+        return Tables(tuple(p for p, _ in pairs), LossTable(names, tuple(c for _, c in pairs), size, order))
 
     def _with_role(self, role: str) -> tuple[str, ...]:
         return tuple(c["configuration"] for c in self.header["configurations"] if c["role"] == role)

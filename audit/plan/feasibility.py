@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,11 @@ from audit.data.records import Corpus, Subject
 from audit.methods.compose import parse_recipe
 from audit.models.load import folder_digest
 from audit.plan.corpus import corpus_of
+from audit.plan.ordering import first_level, resolve
 from audit.plan.schema import Given, Plan
 from audit.plan.sizes import ResolvedSizes, sizes_of
 from audit.risk import losses, power
+from audit.risk.multiplicity.base import PROCEDURES
 from audit.risk.power import SampleDesign
 
 CHARACTERS_PER_TOKEN = 3.5  # of short questions; an estimate, only for costs
@@ -46,6 +48,7 @@ class Assessment:
     failures_allowed: int | None
     failing_from: int | None
     good_is_certified: float
+    order: str | None
     base_rate: str
     parameters: float
     seconds: float
@@ -66,7 +69,8 @@ class Assessment:
             f"   retain: {u['retain tune']} · {u['retain calibrate']} · {u['retain sealed']}   twins: {u['twin threshold']}",
             f"what n can prove: with no failure CUR is {self.smallest_certifiable_share:.3f}; failures allowed: {allowed}"
             f" of {u['forget calibrate']}; FAIL starts at {self.failing_from}",
-            f"a candidate with true risk {GOOD_RISK:g} is certified with probability {self.good_is_certified:.2f}",
+            f"a candidate with true risk {GOOD_RISK:g} is certified with probability {self.good_is_certified:.2f}"
+            + (f" if it comes first in the order ({self.order})" if self.order else ""),
             f"a model that never knew shows {self.base_rate}",
             f"cost (estimate): {_duration(self.seconds)} with about {self.parameters / 1e6:.1f} M parameters,"
             f" {self.memory_bytes / 2**30:.1f} GiB per worker",
@@ -83,7 +87,9 @@ def assess(plan: Plan) -> Assessment:
     clauses = sum(len(a.doses) for a in attacks) * len(plan.loss.primary) + 1
     design = _design(plan, corpus, sizes, clauses)
     warnings = tuple(_warnings(plan, corpus, sizes))
+    ordering = resolve(plan, sizes)
     _refuse(plan, corpus, sizes, design)
+    first = _first_tested(plan, design)
     parameters = _parameters(plan)
     tokens = _tokens(corpus)
     return Assessment(
@@ -97,12 +103,15 @@ def assess(plan: Plan) -> Assessment:
         },
         population=int(design.population or 0),
         smallest_certifiable_share=power.smallest_certifiable_risk(design),
-        failures_allowed=power.allowed_failures(design),
+        failures_allowed=power.allowed_failures(first),
         failing_from=power.failing_from(design),
-        good_is_certified=power.certification_probability(design, GOOD_RISK),
+        order=ordering.order,
+        good_is_certified=power.certification_probability(first, GOOD_RISK),
         base_rate=_base_rate(plan, corpus, sizes, clauses - 1),
         parameters=parameters,
-        seconds=_flops(plan, corpus, recipes, attacks, parameters, tokens)
+        seconds=_flops(
+            plan, corpus, recipes, attacks, parameters, tokens, 0.8 if ordering.score_tune else 0.6
+        )
         / (EFFICIENCY * _flops_per_second()),
         memory_bytes=parameters * 4 * 6,  # weights, gradients, two moments, a reference and an attacked copy
         warnings=warnings,
@@ -115,9 +124,15 @@ def _design(plan: Plan, corpus: Corpus, sizes: ResolvedSizes, clauses: int) -> S
     return SampleDesign(n, population, plan.budget.forget, plan.delta, len(plan.candidates), clauses)
 
 
+def _first_tested(plan: Plan, design: SampleDesign) -> SampleDesign:
+    """Return the design at the level that the first of an order has; unchanged where there is no order."""
+    ordered = PROCEDURES.build(plan.family).ordered
+    return replace(design, delta=first_level(plan), family_size=1) if ordered else design
+
+
 def _refuse(plan: Plan, corpus: Corpus, sizes: ResolvedSizes, design: SampleDesign) -> None:
     demand_primary(plan, corpus)
-    power.refuse_hopeless(design, "forget")
+    power.refuse_hopeless(_first_tested(plan, design), "forget")
     retain = sizes.retain["calibrate"]
     utility = SampleDesign(
         retain,
@@ -128,10 +143,12 @@ def _refuse(plan: Plan, corpus: Corpus, sizes: ResolvedSizes, design: SampleDesi
         design.clauses,
         graded=True,
     )
-    power.refuse_hopeless(utility, "utility")
+    power.refuse_hopeless(_first_tested(plan, utility), "utility")
     if "above_twins" in plan.loss.primary:
         twins = sizes.twin["threshold"]
-        power.refuse_unlikely(design, twins, losses.twin_rank(twins, plan.loss.beta), "above_twins")
+        power.refuse_unlikely(
+            _first_tested(plan, design), twins, losses.twin_rank(twins, plan.loss.beta), "above_twins"
+        )
 
 
 def attack_texts(plan: Plan) -> list[str]:
@@ -226,13 +243,19 @@ def _side_tokens(subjects: tuple[Subject, ...]) -> float:
 
 
 def _flops(
-    plan: Plan, corpus: Corpus, recipes: list, attacks: list, parameters: float, tokens: dict[str, float]
+    plan: Plan,
+    corpus: Corpus,
+    recipes: list,
+    attacks: list,
+    parameters: float,
+    tokens: dict[str, float],
+    scored_share: float,
 ) -> float:
     """Forward = 2, forward and backward = 6 operations per weight and token."""
     sequences = sum(len(s.probes) for side in ("forget", "retain") for s in corpus.side(side))  # type: ignore[arg-type]
     per_sequence = (tokens["forget"] + tokens["retain"]) / max(sequences, 1)
     unlearning = sum(r.method.cost * r.budget.steps * 2 * r.budget.batch * per_sequence * 6 for r in recipes)
-    scored = 0.6 * tokens["forget"] + tokens["twin"]
+    scored = scored_share * tokens["forget"] + tokens["twin"]
     scoring = (len(plan.candidates) + 2) * sum(a.cost * scored for a in attacks) * 2
     training = 8 * 1.7 * (tokens["forget"] + 2 * tokens["retain"]) * 6 if plan.laboratory else 0.0
     return parameters * (unlearning + scoring + training)

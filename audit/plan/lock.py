@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,14 @@ from audit.core.digest import digest_json
 from audit.core.errors import AuditError
 from audit.data.records import Corpus
 from audit.methods.compose import parse_recipe
-from audit.metrics.base import METRICS
+from audit.metrics.base import METRICS, standard_metrics
+from audit.metrics.inputs import refuse_unmeasurable
 from audit.models.load import folder_digest
 from audit.plan.corpus import corpus_of, side_digest
 from audit.plan.feasibility import attack_texts, demand_primary
+from audit.plan.ordering import resolve
 from audit.plan.schema import Given, Plan, parse_plan
+from audit.plan.sizes import sizes_of
 
 SCHEMA_VERSION = 1
 
@@ -54,6 +57,11 @@ class Lock:
         return list(self.content["candidates"])
 
     @property
+    def score_tune(self) -> bool:
+        """Whether candidates are measured on tune subjects."""
+        return bool(self.content.get("score_tune", False))  # locks of earlier versions do not say
+
+    @property
     def attacks(self) -> list[str]:
         """Canonical texts of all attacks."""
         return list(self.content["attacks"])
@@ -63,14 +71,16 @@ def make_lock(plan: Plan, project: Path, corpus: Corpus | None = None) -> Lock:
     """Freeze ``plan``: parse every recipe and attack, read and digest data and given weights."""
     corpus = corpus or corpus_of(plan)
     demand_primary(plan, corpus)
+    sizes = sizes_of(plan, forget=len(corpus.forget), retain=len(corpus.retain), twins=len(corpus.twins))
     content: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "candidates": _candidates(plan),
         "attacks": attack_texts(plan),
         "lists": {side: side_digest(corpus.side(side)) for side in ("forget", "retain", "twin")},
         "weights": _weights(plan),
-        "metrics": {name: METRICS[name].version for name in METRICS},
+        "metrics": _metrics(plan),
         **plan.model_dump(mode="json", include=set(_DECIDING_FIELDS)),
+        **asdict(resolve(plan, sizes)),
     }
     return Lock(content, plan, datetime.now(UTC).isoformat(timespec="seconds"), project.resolve())
 
@@ -86,6 +96,13 @@ _DECIDING_FIELDS = (
     "seed",
     "title",
 )
+
+
+def _metrics(plan: Plan) -> dict[str, int]:
+    """Return name -> version of what is measured: the standard metrics and those the plan names."""
+    chosen = sorted({*standard_metrics(), *plan.metrics})
+    refuse_unmeasurable(chosen)
+    return {name: METRICS[name].version for name in chosen}
 
 
 def write_lock(run: Path, lock: Lock) -> None:

@@ -11,14 +11,21 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from audit.core.errors import AuditError
+from audit.core.registry import canonical
+from audit.risk.multiplicity.base import PROCEDURES
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=0)]
 PrimaryLoss = Literal["recovered", "above_twins", "residual_knowledge", "answered"]
 Veto = Literal["over_forgotten", "leaked_not_auditable"]
+
+
+def _procedure(text: str) -> str:
+    """Return the canonical text of a multiplicity procedure; E110 to E112 as for any constructor text."""
+    return canonical(PROCEDURES.build(text))
 
 
 class _Record(BaseModel):
@@ -126,12 +133,18 @@ class Plan(_Record):
     """recipes such as npo(lr=3e-4, steps=60) @lora(16), or {given: PATH}"""
     attacks: Annotated[tuple[str, ...], Field(min_length=1)] = DEFAULT_ATTACKS
     """see `unlearn-audit attacks`"""
+    metrics: tuple[str, ...] = ()
+    """measured beside the standard ones and shown, never judged; see `unlearn-audit metrics`"""
     loss: Loss = Loss()
     budget: Budget = Budget()
     confidence: Share = 0.95
     """1 - delta, over repeated draws of the subjects"""
-    family: Literal["holm", "bonferroni"] = "holm"
-    """how the error is shared over candidates"""
+    family: Annotated[str, AfterValidator(_procedure)] = "holm"
+    """how the error is shared over candidates: holm, bonferroni; along an order: fixed_sequence, fallback, graphical"""
+    order: Literal["tune", "plan"] | None = None
+    """of an ordered family: learned on tune subjects (default where both sides have some), or as candidates stand"""
+    score_tune: bool | None = None
+    """measure candidates on tune subjects, under every attack; default: where the order is learned on them"""
     sizes: Sizes = Sizes()
     prompt: Literal["chat", "qa", "plain"] | None = None
     """how a question is put; default: the tokenizer's chat template, else `Q: … A:`"""

@@ -52,6 +52,8 @@ def template() -> str:
         *_block(Budget, {"forget": 0.1, "utility": 0.1}),
         _line("confidence", 0.95, plan["confidence"].description),
         _line("family", "holm", plan["family"].description),
+        "# " + _line("order", "tune", plan["order"].description),
+        "# " + _line("score_tune", "true", plan["score_tune"].description),
         "# sizes:  # subjects per split; by default a fifth, three fifths, a fifth",
         "#   forget: {tune: 30, calibrate: 90, sealed: 30}",
         "#   retain: {tune: 40, calibrate: 120, sealed: 40}",

@@ -21,7 +21,6 @@ from audit.core.lazy import lazy
 from audit.core.progress import NullProgress, Progress
 from audit.measurements import store
 from audit.methods.compose import parse_recipe
-from audit.metrics.base import METRICS
 from audit.models.load import compute_dtype, resolve_device
 from audit.plan.schema import Given
 from audit.runs import eligibility, split
@@ -161,9 +160,10 @@ class Coordinator:
     def _measure(
         self, references: dict[str, str], candidates: list[Configured], units: list[split.Unit]
     ) -> list[Configured]:
+        scored = [u for u in units if u.is_scored(tune=self.world.lock.score_tune)]
         opened = {
-            "forget": [u.subject for u in units if u.side == "forget" and u.is_scored],
-            "retain": [u.subject for u in units if u.side == "retain" and u.is_scored and u.auditable],
+            "forget": [u.subject for u in scored if u.side == "forget"],
+            "retain": [u.subject for u in scored if u.side == "retain" and u.auditable],
             "twin": [u.subject for u in units if u.side == "twin" and u.split == "threshold"],
         }
         configured = [
@@ -347,7 +347,7 @@ def measure_job(
         "original": original,
         "attack": attack,
         "attack_version": built.version,
-        "metrics": {metric: METRICS[metric].version for metric in METRICS},
+        "metrics": dict(world.lock.content["metrics"]),
         "units": world.store_units(chosen),
         "sides": sorted(chosen),
         "generate": ["forget", "retain"] if attack == "none" else spoken,

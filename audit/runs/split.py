@@ -26,10 +26,11 @@ class Unit:
     auditable: bool
     group: str = ""
 
-    @property
-    def is_scored(self) -> bool:
-        """Whether candidates are measured on it: opened now, or by an earlier audit."""
-        return self.split == "calibrate" or self.group == OPENED_BEFORE
+    def is_scored(self, *, tune: bool) -> bool:
+        """Whether candidates are measured on it: opened now or by an earlier audit, or for tuning if ``tune``."""
+        if self.split == "calibrate" or self.group == OPENED_BEFORE:
+            return True
+        return tune and self.split == "tune" and self.auditable
 
 
 def tune_subjects(world: World, side: str) -> set[str]:

@@ -166,7 +166,7 @@ def test_a_laboratory_of_another_release_shares_nobody(tmp_path):
         ({"candidates": ["npo(bta=1)"]}, "E112"),
         ({"candidates": ["npo("]}, "E111"),
         ({"attacks": ["none", "quantise(int4)"]}, "E110"),
-        ({"attacks": ["none", "quantize(int3)"]}, "E112"),
+        ({"attacks": ["none", "quantize(int1)"]}, "E112"),
         ({"loss": {"primary": ["above_twins"]}}, "E405"),  # the tiny laboratory has no twins
     ],
 )

@@ -49,7 +49,8 @@ def test_a_budget_lies_strictly_between_nothing_and_everything(tmp_path, field, 
     [
         {"confidence": 1},
         {"confidence": 0},
-        {"family": "none"},
+        {"order": "alphabetical"},
+        {"score_tune": "perhaps"},
         {"version": 2},
         {"candidates": []},
         {"candidates": [7]},
@@ -68,6 +69,15 @@ def test_a_budget_lies_strictly_between_nothing_and_everything(tmp_path, field, 
 )
 def test_a_value_that_makes_no_sense_is_refused(tmp_path, change):
     assert refused(tmp_path, **change).code == "E104"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("none", "E110"), ("holm(", "E111"), ("holm(1)", "E112"), ("graphical(insurance=2)", "E112")],
+)
+def test_a_family_is_the_constructor_text_of_a_procedure(tmp_path, text, code):
+    assert refused(tmp_path, family=text).code == code
+    assert parse_plan(SMALLEST | {"family": "graphical"}, base=tmp_path).family == "graphical(insurance=0.2)"
 
 
 def test_a_plan_needs_a_laboratory_or_a_model_with_data(tmp_path):

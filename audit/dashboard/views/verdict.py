@@ -32,7 +32,8 @@ def show() -> None:
     st.subheader("Provenance, SHA-256")
     facts = [
         f"lock: `{certificate.lock_digest}`",
-        f"multiplicity: {certificate.family}, K = {certificate.family_size}",
+        f"multiplicity: {certificate.family}, K = {certificate.family_size}"
+        + (f", order from {certificate.order_source}" if certificate.order_source else ""),
         f"estimand: {certificate.estimand}",
         *(f"subjects, {name}: {count}" for name, count in certificate.units),
         *(f"{c.label}: `{c.checkpoint or 'no digest in the log'}`" for c in certificate.valid_set),
