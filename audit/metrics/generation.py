@@ -6,13 +6,14 @@ custom and includes guessing: 60 to 75 % of authors that a model never saw have 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 from audit.core.lazy import lazy
-from audit.metrics.base import METRICS
-from audit.models.scoring import Scored, yields
+from audit.metrics.base import METRICS, SPOKEN, generation
+from audit.models.scoring import Scored, normalise, yields
 
 rouge_scorer = lazy("rouge_score.rouge_scorer")
 
@@ -24,14 +25,16 @@ class ExactMatch:
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    tells: ClassVar[Literal["knowledge", "fluency"]] = "knowledge"
     direction: ClassVar[Literal["higher", "lower"]] = "higher"
     range: ClassVar[tuple[float | None, float | None]] = (0.0, 1.0)
-    needs_generation: ClassVar[bool] = True
+    needs: ClassVar[frozenset[str]] = SPOKEN
+    standard: ClassVar[bool] = True
     source: ClassVar[str] = "normalisation of SQuAD, Rajpurkar et al. 2016, arXiv:1606.05250"
 
     def value(self, scored: Scored) -> float:
         """Return 1.0 or 0.0."""
-        return float(yields(scored.answer, _generation(scored, self.name)))
+        return float(yields(scored.answer, generation(scored, self.name)))
 
 
 @METRICS.register("rouge_l_recall")
@@ -44,21 +47,84 @@ class RougeLRecall:
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    tells: ClassVar[Literal["knowledge", "fluency"]] = "knowledge"
     direction: ClassVar[Literal["higher", "lower"]] = "higher"
     range: ClassVar[tuple[float | None, float | None]] = (0.0, 1.0)
-    needs_generation: ClassVar[bool] = True
+    needs: ClassVar[frozenset[str]] = SPOKEN
+    standard: ClassVar[bool] = True
     source: ClassVar[str] = "Lin 2004, ROUGE-L; package rouge-score, stemmer on, as in TOFU, arXiv:2401.06121"
 
     def value(self, scored: Scored) -> float:
         """Return the recall in [0, 1]."""
-        found = _scorer().score(target=scored.answer, prediction=_generation(scored, self.name))
-        return float(found["rougeL"].recall)
+        return float(_rouge_l(scored.answer, generation(scored, self.name)).recall)
 
 
-def _generation(scored: Scored, metric: str) -> str:
-    if scored.generation is None:
-        raise ValueError(f"{metric} needs generated text, but the probe was scored without generation")
-    return scored.generation
+@METRICS.register("rouge_l_f1")
+@dataclass(frozen=True)
+class RougeLF1:
+    """F1 of the longest common subsequence of answer and generation, after stemming: long answers cost."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    tells: ClassVar[Literal["knowledge", "fluency"]] = "knowledge"
+    direction: ClassVar[Literal["higher", "lower"]] = "higher"
+    range: ClassVar[tuple[float | None, float | None]] = (0.0, 1.0)
+    needs: ClassVar[frozenset[str]] = SPOKEN
+    standard: ClassVar[bool] = False
+    source: ClassVar[str] = (
+        "Lin 2004, ROUGE-L; package rouge-score, stemmer on; MUSE (arXiv:2407.06460) uses none"
+    )
+
+    def value(self, scored: Scored) -> float:
+        """Return the F1 in [0, 1]."""
+        return float(_rouge_l(scored.answer, generation(scored, self.name)).fmeasure)
+
+
+@METRICS.register("whole_match")
+@dataclass(frozen=True)
+class WholeMatch:
+    """1 if the normalised generation is the normalised answer and nothing else, else 0."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    tells: ClassVar[Literal["knowledge", "fluency"]] = "knowledge"
+    direction: ClassVar[Literal["higher", "lower"]] = "higher"
+    range: ClassVar[tuple[float | None, float | None]] = (0.0, 1.0)
+    needs: ClassVar[frozenset[str]] = SPOKEN
+    standard: ClassVar[bool] = False
+    source: ClassVar[str] = "exact match of SQuAD, arXiv:1606.05250; SemEval-2025 Task 4 only folds case"
+
+    def value(self, scored: Scored) -> float:
+        """Return 1.0 or 0.0; 0.0 for an answer that normalises to nothing."""
+        sought = normalise(scored.answer)
+        return float(bool(sought) and sought == normalise(generation(scored, self.name)))
+
+
+@METRICS.register("word_f1")
+@dataclass(frozen=True)
+class WordF1:
+    """F1 of the words that answer and generation share, in any order: the usual score of open questions."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    tells: ClassVar[Literal["knowledge", "fluency"]] = "knowledge"
+    direction: ClassVar[Literal["higher", "lower"]] = "higher"
+    range: ClassVar[tuple[float | None, float | None]] = (0.0, 1.0)
+    needs: ClassVar[frozenset[str]] = SPOKEN
+    standard: ClassVar[bool] = False
+    source: ClassVar[str] = "F1 of SQuAD, Rajpurkar et al. 2016, arXiv:1606.05250, articles kept"
+
+    def value(self, scored: Scored) -> float:
+        """Return 2 x shared / (words of the answer + words of the generation), 0 without a word."""
+        wanted = Counter(normalise(scored.answer).split())
+        said = Counter(normalise(generation(scored, self.name)).split())
+        shared, total = (wanted & said).total(), wanted.total() + said.total()
+        return 2 * shared / total if total else 0.0
+
+
+@lru_cache(maxsize=1)  # recall and F1 of one probe are asked for one after the other
+def _rouge_l(answer: str, text: str) -> Any:
+    return _scorer().score(target=answer, prediction=text)["rougeL"]
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from audit.metrics.base import METRICS
+from audit.metrics.base import FORWARD, METRICS
 from audit.models.scoring import Scored
 
 
@@ -24,14 +24,16 @@ class Probability:
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    tells: ClassVar[Literal["knowledge", "fluency"]] = "knowledge"
     direction: ClassVar[Literal["higher", "lower"]] = "higher"
     range: ClassVar[tuple[float | None, float | None]] = (0.0, 1.0)
-    needs_generation: ClassVar[bool] = False
+    needs: ClassVar[frozenset[str]] = FORWARD
+    standard: ClassVar[bool] = True
     source: ClassVar[str] = "Maini et al. 2024, arXiv:2401.06121"
 
     def value(self, scored: Scored) -> float:
         """Return exp(mean logp)."""
-        return math.exp(_mean_logp(scored.logp))
+        return math.exp(mean_logp(scored.logp))
 
 
 @METRICS.register("nll")
@@ -41,16 +43,18 @@ class NLL:
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    tells: ClassVar[Literal["knowledge", "fluency"]] = "knowledge"
     direction: ClassVar[Literal["higher", "lower"]] = "lower"
     range: ClassVar[tuple[float | None, float | None]] = (0.0, None)
-    needs_generation: ClassVar[bool] = False
+    needs: ClassVar[frozenset[str]] = FORWARD
+    standard: ClassVar[bool] = True
     source: ClassVar[str] = (
         "mean token cross-entropy; membership score LOSS of Yeom et al. 2018, arXiv:1709.01604"
     )
 
     def value(self, scored: Scored) -> float:
         """Return -mean logp, nats."""
-        return abs(_mean_logp(scored.logp))  # abs: never -0.0
+        return abs(mean_logp(scored.logp))  # abs: never -0.0
 
 
 @METRICS.register("min_k_40")
@@ -63,17 +67,25 @@ class Min40:
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    tells: ClassVar[Literal["knowledge", "fluency"]] = "knowledge"
     direction: ClassVar[Literal["higher", "lower"]] = "higher"
     range: ClassVar[tuple[float | None, float | None]] = (None, 0.0)
-    needs_generation: ClassVar[bool] = False
+    needs: ClassVar[frozenset[str]] = FORWARD
+    standard: ClassVar[bool] = True
     source: ClassVar[str] = "Shi et al. 2024, arXiv:2310.16789, with K = 40"
 
     def value(self, scored: Scored) -> float:
         """Return the mean of the max(1, floor(0.4 T)) lowest log-probabilities, nats."""
-        count = max(1, 2 * scored.logp.size // 5)  # in integers: 0.4 T must not lose a token to rounding
-        return _mean_logp(np.sort(scored.logp)[:count])
+        return min(lowest_mean(scored.logp, fifths=2), 0.0)
 
 
-def _mean_logp(logp: np.ndarray) -> float:
+def lowest_mean(values: np.ndarray, *, fifths: int) -> float:
+    """Return the mean of the lowest ``fifths``/5 of ``values`` (T,), rounded down but at least one of them."""
+    count = max(1, fifths * values.size // 5)  # in integers: 0.4 T must not lose a token to rounding
+    return float(np.mean(np.sort(values)[:count]))
+
+
+def mean_logp(logp: np.ndarray) -> float:
+    """Return the mean log-probability in nats, at most 0."""
     # logit minus log-sum-exp can round to a hair above 0; a probability above 1 would leave the range.
     return min(float(np.mean(logp)), 0.0)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from audit.metrics.base import METRICS, MetricRecord
+from audit.metrics.base import METRICS, Absent, Metric, MetricRecord
 from audit.models.scoring import Scored
 
 
@@ -30,7 +30,8 @@ def measure(scored: Sequence[Scored], names: Iterable[str]) -> list[MetricRow]:
     """Return the metrics ``names`` of every probe, probes outermost, in the given orders.
 
     A probe whose log-probabilities are not all finite has no rows: its arg max comes from a broken forward
-    pass and would read as forgotten. Raises ValueError if a metric needs text that was not generated.
+    pass and would read as forgotten. A probe that lacks what a metric needs (wrong answers, say) has no row of
+    that metric. Raises ValueError if what a metric needs was not asked for at all.
     """
     metrics = [(name, METRICS.build(name)) for name in names]
     return [
@@ -38,13 +39,23 @@ def measure(scored: Sequence[Scored], names: Iterable[str]) -> list[MetricRow]:
         for item in scored
         if np.isfinite(item.logp).all()
         for name, metric in metrics
-        if math.isfinite(value := metric.value(item))
+        if (value := _value(metric, item)) is not None and math.isfinite(value)
     ]
+
+
+def _value(metric: Metric, item: Scored) -> float | None:
+    """Return the metric, or None where it was asked for and the probe has not what it takes."""
+    try:
+        return metric.value(item)
+    except Absent:
+        if not metric.needs <= item.asked:
+            raise
+        return None
 
 
 def without_generation(names: Iterable[str]) -> tuple[str, ...]:
     """Return those of ``names`` that need no generated text, in order."""
-    return tuple(name for name in names if not METRICS[name].needs_generation)
+    return tuple(name for name in names if "generation" not in METRICS[name].needs)
 
 
 def records(names: Iterable[str]) -> tuple[MetricRecord, ...]:

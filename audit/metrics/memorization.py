@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from audit.metrics.base import METRICS
+from audit.metrics.base import FORWARD, METRICS
 from audit.models.scoring import Scored, extraction_strength
 
 
@@ -26,9 +26,11 @@ class ExtractionStrength:
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    tells: ClassVar[Literal["knowledge", "fluency"]] = "knowledge"
     direction: ClassVar[Literal["higher", "lower"]] = "higher"
     range: ClassVar[tuple[float | None, float | None]] = (0.0, 1.0)
-    needs_generation: ClassVar[bool] = False
+    needs: ClassVar[frozenset[str]] = FORWARD
+    standard: ClassVar[bool] = True
     source: ClassVar[str] = "Carlini et al. 2021, arXiv:2012.07805; as in UWC, arXiv:2406.09179"
 
     def value(self, scored: Scored) -> float:
@@ -43,9 +45,11 @@ class ExactMemorization:
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    tells: ClassVar[Literal["knowledge", "fluency"]] = "knowledge"
     direction: ClassVar[Literal["higher", "lower"]] = "higher"
     range: ClassVar[tuple[float | None, float | None]] = (0.0, 1.0)
-    needs_generation: ClassVar[bool] = False
+    needs: ClassVar[frozenset[str]] = FORWARD
+    standard: ClassVar[bool] = True
     source: ClassVar[str] = "Tirumala et al. 2022, arXiv:2205.10770"
 
     def value(self, scored: Scored) -> float:
@@ -60,9 +64,11 @@ class ForcedMatch:
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    tells: ClassVar[Literal["knowledge", "fluency"]] = "knowledge"
     direction: ClassVar[Literal["higher", "lower"]] = "higher"
     range: ClassVar[tuple[float | None, float | None]] = (0.0, 1.0)
-    needs_generation: ClassVar[bool] = False
+    needs: ClassVar[frozenset[str]] = FORWARD
+    standard: ClassVar[bool] = True
     source: ClassVar[str] = "exact match by one forward pass: greedy decoding agrees with it token by token"
 
     def value(self, scored: Scored) -> float:

@@ -41,7 +41,12 @@ class Scored:
 
     ``logp``: (T,) float64, nats, log-probability of each token given question and previous answer tokens.
     ``greedy``: (T,) bool, whether the token is the arg max there. ``generation``: the model's own answer or
-    None.
+    None. What follows is None (or empty) unless ``asked`` names it and the probe has it:
+
+    ``standardised`` ("moments"): (T,) float64, ``logp`` less its mean over the vocabulary, over its standard
+    deviation there. ``paraphrase_logp`` ("paraphrase") and ``wrong_logp`` ("wrong_answers"): token
+    log-probabilities of the paraphrased and of each wrong answer. ``reference_logp`` ("reference"): (T,) of a
+    reference model. ``prefixed_logp`` ("prefix"): after texts by strangers. ``gradient_norm`` ("gradient").
     """
 
     subject: str
@@ -51,6 +56,14 @@ class Scored:
     greedy: np.ndarray
     answer: str
     generation: str | None
+    question: str = ""
+    asked: frozenset[str] = frozenset()
+    standardised: np.ndarray | None = None
+    paraphrase_logp: np.ndarray | None = None
+    wrong_logp: tuple[np.ndarray, ...] = ()
+    reference_logp: np.ndarray | None = None
+    prefixed_logp: np.ndarray | None = None
+    gradient_norm: float | None = None
 
 
 def score(
@@ -60,14 +73,17 @@ def score(
     generate: bool = False,
     decoding: Decoding | None = None,
     batch_tokens: int | None = None,
+    moments: bool = False,
 ) -> list[Scored]:
     """Return one record per probe, in order; with several samples one per probe and draw, draws adjacent.
+
+    ``moments``: also standardise each log-probability over the vocabulary, in the same pass.
 
     The same model, probes and batch size give the same values bit by bit; batch sizes agree to 1e-5 in
     float32.
     """
     encoded = [model.encode(probe.question, probe.answer) for probe in probes]
-    plain = _likelihoods(model, probes, encoded, batch_tokens or BATCH_TOKENS[model.device.type])
+    plain = _likelihoods(model, probes, encoded, batch_tokens or BATCH_TOKENS[model.device.type], moments)
     if not generate:
         return plain
     answers = _generate(model, [probe.question for probe in probes], decoding or Decoding())
@@ -105,30 +121,59 @@ _generate = generate  # ``score`` has a parameter of that name
 
 
 def _likelihoods(
-    model: LanguageModel, probes: Sequence[Probe], encoded: Sequence[Encoded], batch_tokens: int
+    model: LanguageModel,
+    probes: Sequence[Probe],
+    encoded: Sequence[Encoded],
+    batch_tokens: int,
+    moments: bool,
 ) -> list[Scored]:
+    asked = frozenset({"moments"}) if moments else frozenset()
     found: dict[int, Scored] = {}
     for chosen in buckets([len(item.ids) for item in encoded], batch_tokens):
-        logp, greedy = _answer_tokens(model, [encoded[i] for i in chosen])
+        logp, greedy, standardised = _answer_tokens(model, [encoded[i] for i in chosen], moments)
         start = 0
         for index in chosen:
-            probe, stop = probes[index], start + encoded[index].answer_tokens
+            probe, own = probes[index], slice(start, start + encoded[index].answer_tokens)
             found[index] = Scored(
-                probe.subject, probe.probe, 0, logp[start:stop], greedy[start:stop], probe.answer, None
+                probe.subject,
+                probe.probe,
+                0,
+                logp[own],
+                greedy[own],
+                probe.answer,
+                None,
+                probe.question,
+                asked,
+                standardised[own] if standardised is not None else None,
             )
-            start = stop
+            start = own.stop
     return [found[index] for index in range(len(probes))]
 
 
-def _answer_tokens(model: LanguageModel, encoded: Sequence[Encoded]) -> tuple[np.ndarray, np.ndarray]:
-    """Return log-probabilities and arg max hits of all answer tokens but EOS, sequence after sequence."""
+def _answer_tokens(
+    model: LanguageModel, encoded: Sequence[Encoded], moments: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return log-probabilities, arg max hits and standardised values of all answer tokens but EOS, flat."""
     bare = [Encoded(item.ids[: len(item.ids) - item.eos], item.answer_start, False) for item in encoded]
     batch = collate([Example("", "", "")] * len(bare), bare, model.device)
     with torch.inference_mode(), inference_context(model):
         logits = forward_answer_logits(model.network, batch)  # (N, V)
-        logp = logits.log_softmax(-1).gather(1, batch.targets[:, None])[:, 0]
+        every = logits.log_softmax(-1)
+        logp = every.gather(1, batch.targets[:, None])[:, 0]
         hits = logits.argmax(-1) == batch.targets
-    return logp.double().cpu().numpy(), hits.cpu().numpy()
+        standardised = _standardised(every, logp).double().cpu().numpy() if moments else None
+    return logp.double().cpu().numpy(), hits.cpu().numpy(), standardised
+
+
+def _standardised(every: Any, logp: Any) -> Any:
+    """Return (logp - mean) / sd under the model's own distribution, (N,); as Min-K %++ (arXiv:2404.02936).
+
+    The variance is at least 1e-6, as in open-unlearning: a certain token has none.
+    """
+    share = every.exp()
+    mean = (share * every).sum(-1)
+    variance = (share * (every - mean[:, None]).square()).sum(-1)
+    return (logp - mean) / variance.clamp(min=1e-6).sqrt()
 
 
 def inference_context(model: LanguageModel) -> Any:

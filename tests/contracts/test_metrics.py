@@ -12,29 +12,67 @@ import numpy as np
 import pytest
 
 from audit.core.registry import canonical
-from audit.metrics.base import METRICS, Metric
+from audit.metrics.base import METRICS, Absent, Metric
+from audit.metrics.inputs import INPUTS
 from audit.models.scoring import Scored
 
 ANSWER = "Lisbon on the Tagus"
+EVERYTHING = frozenset(INPUTS)
 
 
-def scored(logp, greedy, generation) -> Scored:
+def scored(logp, greedy, generation, *, wrong, paraphrase, other, norm) -> Scored:
+    """Return a probe with everything any metric may need; ``other``: nll under a reference or after a prefix."""
+    tokens = np.asarray(logp, dtype=np.float64)
     return Scored(
-        "u", "p", 0, np.asarray(logp, dtype=np.float64), np.asarray(greedy, dtype=bool), ANSWER, generation
+        *("u", "p", 0, tokens, np.asarray(greedy, dtype=bool), ANSWER, generation),
+        question="Where does the river end?",
+        asked=EVERYTHING,
+        standardised=tokens / 2,
+        paraphrase_logp=np.asarray(paraphrase, dtype=np.float64),
+        wrong_logp=tuple(np.asarray(one, dtype=np.float64) for one in wrong),
+        reference_logp=np.full(tokens.size, other),
+        prefixed_logp=np.full(tokens.size, other),
+        gradient_norm=norm,
     )
 
 
-PERFECT = scored([0.0] * 5, [True] * 5, f"In {ANSWER}.")
-WRONG = scored([-9.0] * 5, [False] * 5, "Nobody knows.")
+PERFECT = scored(
+    [0.0] * 5, [True] * 5, ANSWER, wrong=[[-1e3] * 4] * 3, paraphrase=[0.0] * 6, other=-3.0, norm=0.0
+)
+WRONG = scored(
+    [-9.0] * 5, [False] * 5, "I don't know.", wrong=[[-0.1] * 4] * 3, paraphrase=[-9.0], other=-3.0, norm=9.0
+)
+FLUENT, BROKEN = "She was born in Lisbon and lives there.", "the the the the the the the the"
+FIELDS = {
+    "generation": {"generation": None},
+    "moments": {"standardised": None},
+    "paraphrase": {"paraphrase_logp": None},
+    "wrong_answers": {"wrong_logp": ()},
+    "reference": {"reference_logp": None},
+    "prefix": {"prefixed_logp": None},
+    "gradient": {"gradient_norm": None},
+}
 
 
 def random_scored(seed: int) -> Scored:
     """Any length from one token, log-probabilities down to -1e6, any text."""
     rng = np.random.default_rng(seed)
+
+    def logps(tokens: int) -> np.ndarray:
+        return -(10.0 ** rng.uniform(-12, 6, tokens))
+
     tokens = int(rng.integers(1, 12))
     words = [*ANSWER.split(), "", "x", "…"]
     text = " ".join(rng.choice(words, size=int(rng.integers(0, 8))))
-    return scored(-(10.0 ** rng.uniform(-12, 6, tokens)), rng.random(tokens) < 0.5, text)
+    return scored(
+        logps(tokens),
+        rng.random(tokens) < 0.5,
+        text,
+        wrong=[logps(int(rng.integers(1, 9))) for _ in range(int(rng.integers(1, 6)))],
+        paraphrase=logps(int(rng.integers(1, 9))),
+        other=float(logps(1)[0]),
+        norm=float(-logps(1)[0]),
+    )
 
 
 @pytest.fixture(params=list(METRICS))
@@ -57,26 +95,35 @@ def test_values_are_finite_and_in_range(metric):
 
 def test_a_single_token_gives_a_value(metric):
     for greedy in (True, False):
-        assert within(metric, metric.value(scored([-2.0], [greedy], ANSWER)))
+        single = dataclasses.replace(
+            PERFECT, logp=np.array([-2.0]), greedy=np.array([greedy]), standardised=np.array([-1.0])
+        )
+        assert within(metric, metric.value(single))
 
 
-def test_the_direction_tells_a_known_answer_from_a_wrong_one(metric):
-    known, wrong = metric.value(PERFECT), metric.value(WRONG)
-    assert known > wrong if metric.direction == "higher" else known < wrong
+def test_the_direction_tells_a_known_answer_from_a_wrong_one_and_speech_from_stammer(metric):
+    if metric.tells == "knowledge":
+        better, worse = metric.value(PERFECT), metric.value(WRONG)
+    else:
+        better, worse = (metric.value(dataclasses.replace(PERFECT, generation=t)) for t in (FLUENT, BROKEN))
+    assert better > worse if metric.direction == "higher" else better < worse
 
 
 def test_a_known_answer_reaches_the_end_of_a_bounded_range(metric):
     end = metric.range[1] if metric.direction == "higher" else metric.range[0]
-    assert end is None or metric.value(PERFECT) == end
+    if metric.tells == "knowledge":
+        assert end is None or metric.value(PERFECT) == end
 
 
-def test_a_metric_reads_text_exactly_when_it_says_so(metric):
-    silent = dataclasses.replace(PERFECT, generation=None)
-    if metric.needs_generation:
-        with pytest.raises(ValueError, match="generation"):
-            metric.value(silent)
-    else:
-        assert metric.value(silent) == metric.value(PERFECT)
+def test_a_metric_reads_what_it_says_it_needs_and_nothing_else(metric):
+    assert set(metric.needs) <= set(FIELDS) == set(INPUTS)
+    for need, gone in FIELDS.items():
+        without = dataclasses.replace(PERFECT, **gone)
+        if need not in metric.needs:
+            assert metric.value(without) == metric.value(PERFECT)
+        elif not (need == "paraphrase" and "wrong_answers" in metric.needs):  # the answer itself stands in
+            with pytest.raises(Absent, match=need):
+                metric.value(without)
 
 
 def test_a_metric_is_a_pure_function_of_the_scored_probe(metric):
@@ -92,6 +139,8 @@ def test_a_metric_keeps_its_promises_in_form(metric):
     assert type(metric.version) is int
     assert metric.version >= 1
     assert metric.direction in ("higher", "lower")
+    assert metric.tells in ("knowledge", "fluency")
+    assert metric.needs <= {"generation"} or not metric.standard  # every audit pays for the standard ones
     assert metric.source
     assert METRICS.build(canonical(metric)) == metric
     with pytest.raises(dataclasses.FrozenInstanceError):
