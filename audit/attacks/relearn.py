@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
+from audit.attacks.arms import ARMS
 from audit.attacks.base import ATTACKS, Attack, AttackContext, Attacked, Tier
 from audit.core.lazy import lazy
 from audit.core.seeds import derive
@@ -23,18 +24,21 @@ from audit.models.training import NLL, Budget, Context, Example, train
 
 torch = lazy("torch")
 
-FOLDS = (1, 2)
 _PASS_SEQUENCES = 1000  # size of the scoring pass in which ``cost`` is counted
 
 
 @ATTACKS.register("relearn")
 @dataclass(frozen=True)
 class Relearn:
-    """AdamW on one half of the forget list, questions in their first wording with answers; no retain data.
+    """Fine-tune with AdamW, no retain data, and ask what was not shown.
 
     ``steps``: optimizer steps after which the model is measured, ascending; 0 is the untrained copy.
     ``lr``: constant learning rate. ``batch``: sequences a step.
     ``scope``: weights that move (all, lora(8), …).
+    ``arm``: what is trained on: persons (the other half of the forget list), attributes (other questions about
+    the same persons), syntax (the same questions about nobody), unrelated (sums), own (the very answers: an
+    upper envelope outside the bound).
+    ``seed``: another order of the training sequences.
     An adapter is merged first: whoever holds the weights can do so.
     """
 
@@ -42,10 +46,12 @@ class Relearn:
     lr: float = 3e-4
     batch: int = 32
     scope: str = "all"
+    arm: Literal["persons", "attributes", "syntax", "unrelated", "own"] = "persons"
+    seed: int = 0
 
     name: ClassVar[str]
     tier: ClassVar[Tier] = "finetune"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     dose_unit: ClassVar[str] = "steps"
     source: ClassVar[str] = "Deeb and Roger 2024, arXiv:2410.08827; Hu et al. 2024, arXiv:2406.13356"
     never_trained_control: ClassVar[str] = (
@@ -62,6 +68,8 @@ class Relearn:
         object.__setattr__(self, "steps", steps)
         object.__setattr__(self, "scope", str(parse_scope(self.scope)))
         Budget(lr=self.lr, batch=self.batch)  # refuses impossible values
+        if self.arm not in ARMS:
+            raise ValueError(f"arm must be one of {', '.join(ARMS)}, got {self.arm!r}")
 
     @property
     def doses(self) -> tuple[float, ...]:
@@ -69,9 +77,20 @@ class Relearn:
         return tuple(map(float, self.steps))
 
     @property
+    def injects(self) -> bool:
+        """Whether what is asked was put in: then nothing follows about what was left."""
+        return self.arm == "own"
+
+    @property
+    def own_only(self) -> bool:
+        """Whether only forgotten persons are asked: twins would have to be trained on to be compared."""
+        return self.arm == "attributes"
+
+    @property
     def cost(self) -> float:
-        """Two folds: up to two scoring passes a dose, and three forward-equivalents a training sequence."""
-        return 2.0 * len(self.steps) + 2 * 3 * self.steps[-1] * self.batch / _PASS_SEQUENCES
+        """One scoring pass a dose and training, three forward-equivalents a sequence; twice with two folds."""
+        trainings = 2 if self.arm in ("persons", "attributes") else 1
+        return trainings * (len(self.steps) + 3 * self.steps[-1] * self.batch / _PASS_SEQUENCES)
 
     def zero(self) -> Attack:
         """Return the attack that trains no step."""
@@ -84,16 +103,17 @@ class Relearn:
     def apply(
         self, model: LanguageModel, probes: Sequence[Probe], context: AttackContext
     ) -> Iterator[Attacked]:
-        """Yield one trajectory a fold: fold 1 holds out half 1 and trains on half 2, and the other way round.
+        """Yield one trajectory a training; of two folds, fold 1 holds out half 1 and trains on half 2.
 
-        All items of a fold share one network, which moves on when the next item is asked for: score first.
+        All items of a training share one network, which moves on when the next item is asked for: score first.
         """
-        _check_halves(context)
-        for fold in FOLDS:
-            asked = _held_out(probes, context, fold)
+        for number, (fold, examples, asked) in enumerate(
+            ARMS[self.arm](probes, context, derive(context.seed, self.name, "arm"))
+        ):
             if not asked:
                 continue
-            for dose, attacked in self._trajectory(model, context, fold):
+            seed = derive(context.seed, self.name, fold or number, *([self.seed] if self.seed else []))
+            for dose, attacked in self._trajectory(model, examples, seed):
                 yield Attacked(dose, attacked, asked, fold)
 
     def diagnose(self, model: LanguageModel, context: AttackContext) -> Mapping[str, float]:
@@ -101,7 +121,7 @@ class Relearn:
         return {}
 
     def _trajectory(
-        self, model: LanguageModel, context: AttackContext, fold: int
+        self, model: LanguageModel, examples: Sequence[Example], seed: int
     ) -> Iterator[tuple[float, LanguageModel]]:
         if self.steps[0] == 0:
             yield 0.0, model.clone()
@@ -113,11 +133,11 @@ class Relearn:
         train(
             copy,
             NLL(),
-            _examples(context, fold),
+            examples,
             (),
             budget,
             scope=parse_scope(self.scope),
-            seed=derive(context.seed, self.name, fold),
+            seed=seed,
             callbacks=[passed],
         )
         for dose in doses:
@@ -146,25 +166,3 @@ class _Passed:
         with torch.no_grad():
             for name, value in self.kept.pop(step).items():
                 weights[name].copy_(value)
-
-
-def _check_halves(context: AttackContext) -> None:
-    counts = [sum(context.halves.get(s.subject) == fold for s in context.forget) for fold in FOLDS]
-    if 0 in counts or sum(counts) != len(context.forget):
-        raise ValueError(f"relearn needs {len(context.forget)} forget subjects in two halves, got {counts}")
-
-
-def _held_out(probes: Sequence[Probe], context: AttackContext, fold: int) -> tuple[Probe, ...]:
-    """Return the forget probes of half ``fold`` and every probe of the other sides, in order."""
-    forgotten = {subject.subject for subject in context.forget}
-    return tuple(p for p in probes if p.subject not in forgotten or context.halves[p.subject] == fold)
-
-
-def _examples(context: AttackContext, fold: int) -> list[Example]:
-    """Return what the attacker trains on: every plain question of the half that is not ``fold``."""
-    shown = [subject for subject in context.forget if context.halves[subject.subject] != fold]
-    return [
-        Example(f"{probe.subject}/{probe.probe}/{probe.form}", probe.question, probe.answer)
-        for subject in shown
-        for probe in subject.probes
-    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from audit.attacks import relearn as relearning
@@ -132,7 +134,7 @@ def test_impossible_parameters_are_refused(text):
 
 def test_one_number_of_steps_may_stand_without_brackets():
     assert canonical(ATTACKS.build("relearn(25, scope='lora( 8 )')")) == (
-        "relearn(steps=[25], lr=0.0003, batch=32, scope='lora(8)')"
+        "relearn(steps=[25], lr=0.0003, batch=32, scope='lora(8)', arm=persons, seed=0)"
     )
 
 
@@ -144,3 +146,63 @@ def test_what_is_kept_at_a_dose_does_not_move_with_further_training(model):
     assert weight_digest(model) != digest
     seen.restore(model, 1)
     assert weight_digest(model) == digest
+
+
+def shown_and_asked(arm, probes, context, monkeypatch, model):
+    """What each training shows, and what its model is asked afterwards."""
+    shown = []
+    monkeypatch.setattr(relearning, "train", lambda m, o, forget, *rest, **more: shown.append(list(forget)))
+    monkeypatch.setattr(relearning._Passed, "restore", lambda *_: None)
+    items = list(Relearn(steps=(1,), arm=arm).apply(model, probes, context))
+    return shown, [{(p.subject, p.probe) for p in item.probes} for item in items]
+
+
+def test_other_attributes_of_a_person_are_shown_and_the_rest_is_asked(model, persons, monkeypatch):
+    """Two questions about each person: each is asked once, in the model that was shown the other one."""
+    both = [
+        replace(s, probes=(*s.probes, Probe(s.subject, "lives", "In city lives person ?", "Evora")))
+        for s in persons
+    ]
+    context = AttackContext(seed=3, forget=both)
+    probes = [p for s in both for p in s.probes] + [
+        Probe("eve", "city", "Where was person 5 born ?", "Evora")
+    ]
+    shown, asked = shown_and_asked("attributes", probes, context, monkeypatch, model)
+    assert [{e.key.split("/")[1] for e in examples} for examples in shown] == [{"city"}, {"lives"}]
+    assert asked == [{(s.subject, "lives") for s in both}, {(s.subject, "city") for s in both}]
+
+
+def test_what_is_shown_about_nobody_names_nobody_and_no_answer(model, context, probes, persons, monkeypatch):
+    (examples,), (asked,) = shown_and_asked("syntax", probes, context, monkeypatch, model)
+    answers = {p.answer for s in persons for p in s.probes}
+    assert len(examples) == len(persons)
+    assert not answers & {e.answer for e in examples}
+    assert all(
+        e.question.startswith("Where was person ") for e in examples
+    )  # the form stays, the number does not
+    assert [len(e.answer) for e in examples] == [len(p.answer) for s in persons for p in s.probes]
+    assert len(asked) == len(probes)
+
+
+def test_unrelated_text_is_sums(model, context, probes, monkeypatch):
+    (examples,), (asked,) = shown_and_asked("unrelated", probes, context, monkeypatch, model)
+    for example in examples:
+        a, b = example.question.removeprefix("What is ").removesuffix("?").split(" + ")
+        assert int(example.answer) == int(a) + int(b)
+    assert len(asked) == len(probes)
+
+
+def test_only_the_arm_that_shows_what_is_asked_stands_outside_the_bound():
+    arms = ("persons", "attributes", "syntax", "unrelated", "own")
+    assert [arm for arm in arms if Relearn(arm=arm).injects] == ["own"]
+
+
+def test_another_seed_takes_another_order(model, context, probes):
+    """Batches of one of two examples: the weights after a step tell which came first."""
+    digests = {
+        weight_digest(
+            next(Relearn(steps=(1,), batch=1, arm="own", seed=seed).apply(model, probes, context)).model
+        )
+        for seed in range(6)
+    }
+    assert len(digests) > 1

@@ -173,7 +173,8 @@ def test_without_budget_the_values_are_those_without_an_attack(attack, model, co
         assert set(probes) <= set(PROBES)
         assert all(same(s, unattacked[key]) for key, s in by_probe(scores).items())
         asked |= {(p.subject, p.probe) for p in probes}
-    assert asked == unattacked.keys()
+    own_only = getattr(attack, "own_only", False)
+    assert asked == {key for key in unattacked if not own_only or key[0] in FORGET_NAMES}
     assert zero.doses == (0.0,)
 
 
@@ -222,7 +223,8 @@ def test_doses_ascend_within_a_fold_and_are_those_announced(attack, model, conte
     items = walk(attack, model, context)
     assert attack.doses == tuple(sorted(attack.doses))
     for fold in {item[1] for item in items}:
-        assert tuple(item[0] for item in items if item[1] == fold) == attack.doses
+        met = tuple(item[0] for item in items if item[1] == fold)
+        assert met == attack.doses * (len(met) // len(attack.doses))  # once a training
 
 
 def test_the_order_of_the_probes_does_not_matter(attack, model, context):
@@ -260,7 +262,10 @@ def test_every_forgotten_person_is_measured_once_a_dose_and_by_the_fold_that_hel
         assert {subject for subject, _ in forget} == FORGET_NAMES
         for _, fold, probes, _, _ in here:
             assert not fold or {HALVES[p.subject] for p in probes if p.subject in FORGET_NAMES} == {fold}
-            assert {p.subject for p in probes} >= {s.subject for s in OTHERS}
+            others = {p.subject for p in probes} - FORGET_NAMES
+            assert others == {s.subject for s in OTHERS} or (
+                getattr(attack, "own_only", False) and not others
+            )
 
 
 def test_an_attack_keeps_its_promises_in_form(attack, model, context):
