@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audit.core.errors import EXIT_PASS, AuditError
+from audit.core.errors import EXIT_INTEGRITY, EXIT_PASS, AuditError
 
 if TYPE_CHECKING:
     from audit.core.progress import Progress
@@ -340,6 +340,47 @@ def bounds(json_output: JsonOption = False) -> None:
     from audit.risk.catalogue import table
 
     _print_table(table(), json_output, ("bound", "designs", "losses", "about", "assumes", "source"))
+
+
+@app.command()
+@_coded
+def validate(
+    size: Annotated[
+        str, typer.Option(help="quick: a minute on two cores; full: 10,000 replications per cell")
+    ] = "quick",
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="file to write as well: .html or .json")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="print every cell, not only the worst of each procedure")
+    ] = False,
+    workers: WorkersOption = None,
+    quiet: QuietOption = False,
+    json_output: JsonOption = False,
+) -> int:
+    """Prove the statistics on this machine: every promise simulated, every invalid procedure caught."""
+    from audit.report import validation as told
+    from audit.risk.validation.study import validate as run_study
+
+    if out and out.suffix not in (".html", ".json"):
+        raise AuditError("E463", f"{out.name} ends neither in .html nor in .json", "name such a file")
+    study = run_study(size, processes=workers or min(2, os.cpu_count() or 1), progress=_progress(quiet))
+    trouble = study.trouble()
+    if out:
+        record = json.dumps({"schema_version": 1, **study.to_json()}, indent=1)
+        out.write_text(told.render(study) if out.suffix == ".html" else record, encoding="utf-8")
+    if json_output:
+        _print_json(study.to_json())
+    else:
+        rows = (told.promises(study), told.COLUMNS) if everything else (told.worst(study), told.WORST_COLUMNS)
+        _print_table(rows[0], False, rows[1])
+        print()
+        _print_table(told.invalid(study), False, told.INVALID_COLUMNS)
+        print("\n" + "\n".join(told.summary(study)))
+    if trouble:
+        _refuse(trouble, json_output=False)
+        return EXIT_INTEGRITY
+    return EXIT_PASS
 
 
 def main() -> None:

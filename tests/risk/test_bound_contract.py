@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from audit.risk.bounds.base import BOUNDS, Bound, Sample, build
 from audit.risk.bounds.bets import peak, predictable
-from audit.risk.validation import Cell, bound_misses, too_often
+from audit.risk.validation.coverage import Setting as Cell
+from audit.risk.validation.coverage import bound_misses
+from audit.risk.validation.judging import too_often
 
 ROUNDING = 1e-9
 LEVEL = 0.05

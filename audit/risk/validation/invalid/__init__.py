@@ -1,0 +1,1 @@
+"""One procedure known to be invalid per file; ``INVALID`` in ``base`` finds them."""

@@ -1,0 +1,1 @@
+"""One kind of promise per file; ``PARTS`` in ``base`` finds them."""
