@@ -104,6 +104,18 @@ def test_more_candidates_need_more_units(own):
     assert refused(own, forget=20, candidates=("npo", "ga"), **sizes).code == "E403"
 
 
+def test_with_an_order_the_first_candidate_needs_no_more_units_for_the_others_behind_it(own):
+    """The same twelve of 20 suffice for two candidates tested one after the other at the whole of delta."""
+    sizes = {"sizes": {"forget": {"tune": 0, "calibrate": 12, "sealed": 8}}}
+    found = own(forget=20, candidates=("npo", "ga"), family="fixed_sequence", **sizes)
+    assert found.failures_allowed == 0
+    assert found.order == "plan"
+    assert any("if it comes first in the order (plan)" in line for line in found.lines())
+    assert own(candidates=("npo", "ga"), family="graphical").order == "tune"
+    assert own(candidates=("npo", "ga")).order is None
+    assert refused(own, candidates=("npo", "ga"), order="tune").code == "E430"
+
+
 def test_units_the_plan_leaves_out_still_belong_to_the_list(own):
     """Twenty of 150 opened, nobody sealed by the plan: the others are sealed, it is no census."""
     error = refused(own, sizes={"forget": {"tune": 0, "calibrate": 20, "sealed": 0}})

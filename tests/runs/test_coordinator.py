@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict, dataclass, field
 
 import pytest
+from locked import lock_in
 
 from audit.core.errors import AuditError
 from audit.runs import coordinator as coordinators
@@ -252,6 +253,25 @@ def test_persons_an_earlier_audit_opened_are_scored_with_the_others(run, scripte
             assert set(seen) <= scored
             assert len(scored) == 10 + 3
             assert not scored & {u.subject for u in units if u.split == "sealed"}
+
+
+@pytest.mark.parametrize(("family", "tuned"), [("holm", 0), ("graphical", 4)])
+def test_an_ordered_family_has_its_tune_persons_scored_under_every_attack(tmp_path, scripted, family, tuned):
+    mine = coordinator(lock_in(tmp_path, family=family))
+    units = mine._split(eligible(mine.world), candidates("aa" * 32))
+    mine._reference_scores = {}
+    mine._stage = lambda name, jobs: None
+    configured = mine._measure({"original": "00" * 32}, candidates("aa" * 32), units)
+    for item in configured:
+        assert [job.spec["attack"] for job in item.measures] == mine.world.lock.attacks
+        for job in item.measures:
+            chosen = mine.world.read_units(job.spec["units"])
+            tune = split.tune_subjects(mine.world, "forget")
+            assert len(set(chosen["forget"]) & tune) == tuned
+            assert len(chosen["forget"]) == 10 + tuned
+            assert not set(chosen["twin"]) & split.tune_subjects(mine.world, "twin")
+            kept = split.tune_subjects(mine.world, "retain")
+            assert ("retain" not in chosen) or len(set(chosen["retain"]) & kept) == tuned // 2
 
 
 def test_the_opening_is_on_record_before_anything_is_scored(run):

@@ -107,6 +107,15 @@ def test_whom_the_original_never_knew_is_scored_beside_the_others_and_marked(wor
     assert len([u for u in auditable if u.split == "sealed"]) == 4
 
 
+def test_tune_persons_are_scored_when_the_lock_says_so_and_only_those_that_can_be_audited(world):
+    tune = sorted(split.tune_subjects(world, "forget"))
+    eligible = Eligibility(tuple(s for s in names(world, "forget") if s != tune[0]), everybody(world).known)
+    units = [u for u in drawn(world, eligible=eligible) if u.side == "forget"]
+    scored = {u.subject for u in units if u.is_scored(tune=False)}
+    assert not scored & set(tune)
+    assert {u.subject for u in units if u.is_scored(tune=True)} == scored | set(tune[1:])
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 @given(data=st.data())
 def test_whatever_was_opened_or_unknown_nobody_is_in_two_places(world, data):
