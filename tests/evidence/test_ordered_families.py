@@ -80,7 +80,7 @@ def test_listed_by_the_order_alone_is_said_to_hold_at_the_locked_budget_only():
     assert first.in_valid_set
     assert first.cur == pytest.approx(bound)
     assert (
-        "is at most 0.1 (certified at the locked budgets, not below; simultaneous bound 0.1125)"
+        "is at most 0.1 (certified at the locked budgets, not below; simultaneous bound 0.113)"
         in (certificate.sentences[0])
     )
     assert first not in certificate.valid_at(0.1)
