@@ -61,7 +61,8 @@ class Attack(Protocol):
     ``dose_unit`` names the unit of ``dose`` (``steps``, ``bits``, ``wordings``). ``doses`` are the doses that
     ``apply`` yields. ``never_trained_control`` says in one sentence what shows the attack's effect on a model
     that never knew. ``cost`` is in forward-equivalents of one scoring pass. ``version`` enters the job key.
-    An attack that draws several answers per question has a property ``samples`` (see ``samples_of``).
+    An attack that draws several answers per question has a property ``samples`` (see ``samples_of``), one that
+    puts in what it asks for a property ``injects`` (see ``injects``).
     """
 
     name: ClassVar[str]
@@ -110,6 +111,11 @@ class Attack(Protocol):
 def samples_of(attack: Attack) -> int:
     """Return how many answers are drawn per question: chances to guess a secret."""
     return int(getattr(attack, "samples", 1))
+
+
+def injects(attack: Attack) -> bool:
+    """Return whether the attack puts in what it asks for: an upper envelope, never part of the bound."""
+    return bool(getattr(attack, "injects", False))
 
 
 ATTACKS: Registry[Attack] = Registry("attack", "audit.attacks", "audit.attacks.prompts")

@@ -46,6 +46,8 @@ def attacks(header: dict[str, Any], informative: Mapping[tuple[str, float], bool
             if says_something is False
             else ""
         )
+        if record.get("injects", False):
+            note = "outside the bound: it puts in what it asks for"
         yield AttackSummary(
             text, attack_label(text), record["tier"], doses, record["dose_unit"], says_something, note
         )

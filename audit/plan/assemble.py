@@ -136,12 +136,25 @@ class Assembly:
 
     @cached_property
     def cells(self) -> list[CubeCell]:
-        """Every planned (attack, dose) of the forget side."""
+        """Every planned (attack, dose) of the forget side that the bound covers."""
+        return [cell for cell in self._planned if cell[0] not in self._injecting]
+
+    @cached_property
+    def envelope(self) -> list[CubeCell]:
+        """The planned (attack, dose) that put in what they ask for: shown beside the bound, never in it."""
+        return [cell for cell in self._planned if cell[0] in self._injecting]
+
+    @cached_property
+    def _planned(self) -> list[CubeCell]:
         return [
             cell
             for cell in self.cube.cells
             if any((n, *cell, "forget") in self._states for n in self.cube.configurations)
         ]
+
+    @cached_property
+    def _injecting(self) -> set[str]:
+        return {r["attack"] for r in self.header.get("attacks", ()) if r.get("injects", False)}
 
     def deciding(self, names: tuple[str, ...], splits: tuple[str, ...] = OPENED) -> Tables:
         """Primary losses of every cell, and utility, for the named configurations.

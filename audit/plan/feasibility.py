@@ -1,79 +1,63 @@
-"""What a plan will cost and what its numbers can prove; nothing is trained or scored.
-
-Times are estimates: floating point operations of the planned forwards and backwards over what this machine
-multiplied in a short matrix product just now.
-"""
+"""What a plan will cost and what its numbers can prove; nothing is trained or scored."""
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
-from audit.attacks.base import ATTACKS
+from audit.attacks.base import ATTACKS, injects
 from audit.core.errors import AuditError
 from audit.core.registry import canonical, parse_call
-from audit.data.records import Corpus, Subject
+from audit.data.records import Corpus
 from audit.methods.compose import parse_recipe
-from audit.models.load import folder_digest
 from audit.plan.corpus import corpus_of
-from audit.plan.ordering import first_level, resolve
+from audit.plan.cost import Cost, estimate
+from audit.plan.ordering import resolve
+from audit.plan.prospects import Prospect, Question, prospect, questions
 from audit.plan.schema import Given, Plan
 from audit.plan.sizes import ResolvedSizes, sizes_of
 from audit.risk import losses, power
-from audit.risk.multiplicity.base import PROCEDURES
-from audit.risk.power import SampleDesign
-
-CHARACTERS_PER_TOKEN = 3.5  # of short questions; an estimate, only for costs
-EFFICIENCY = 0.3  # share of the matrix product's speed that a small model reaches; an estimate
-LABORATORY_PARAMETERS = {"tiny": 2.1e6, "lab": 2.1e6, "large": 1.0e8, "smollm2": 134.5e6}
-GOOD_RISK = 0.02
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """Everything ``plan`` prints. ``*_share`` are in [0, 1]; ``seconds`` and ``bytes`` are estimates."""
+    """Everything ``plan`` prints; the last of ``prospects`` is about utility, those before it about forgetting."""
 
     candidates: int
     attacks: int
     clauses: int
     units: dict[str, int]
-    population: int
-    smallest_certifiable_share: float
-    failures_allowed: int | None
-    failing_from: int | None
-    good_is_certified: float
+    prospects: tuple[Prospect, ...]
     order: str | None
     base_rate: str
-    parameters: float
-    seconds: float
-    memory_bytes: float
+    cost: Cost
     warnings: tuple[str, ...]
 
+    @property
+    def forgetting(self) -> tuple[Prospect, ...]:
+        """What can be shown about each kind of primary loss."""
+        return self.prospects[:-1]
+
+    @property
+    def utility(self) -> Prospect:
+        """What can be shown about harm to retained subjects."""
+        return self.prospects[-1]
+
     def to_json(self) -> dict[str, Any]:
-        """Return a plain JSON object."""
+        """Return a plain JSON object; it holds, for every prospect, the same units under every bound."""
         return asdict(self)
 
     def lines(self) -> list[str]:
         """Return the assessment as text."""
         u = self.units
-        allowed = "none" if self.failures_allowed is None else str(self.failures_allowed)
         return [
             f"{self.candidates} candidates under {self.attacks} attacks ({self.clauses} clauses each)",
             f"forget: {u['forget tune']} tune · {u['forget calibrate']} opened · {u['forget sealed']} sealed"
             f"   retain: {u['retain tune']} · {u['retain calibrate']} · {u['retain sealed']}   twins: {u['twin threshold']}",
-            f"what n can prove: with no failure CUR is {self.smallest_certifiable_share:.3f}; failures allowed: {allowed}"
-            f" of {u['forget calibrate']}; FAIL starts at {self.failing_from}",
-            f"a candidate with true risk {GOOD_RISK:g} is certified with probability {self.good_is_certified:.2f}"
-            + (f" if it comes first in the order ({self.order})" if self.order else ""),
+            *(line for item in self.prospects for line in item.lines(self.order)),
             f"a model that never knew shows {self.base_rate}",
-            f"cost (estimate): {_duration(self.seconds)} with about {self.parameters / 1e6:.1f} M parameters,"
-            f" {self.memory_bytes / 2**30:.1f} GiB per worker",
+            self.cost.line(),
             *(f"warning: {text}" for text in self.warnings),
         ]
 
@@ -83,15 +67,15 @@ def assess(plan: Plan) -> Assessment:
     corpus = corpus_of(plan)
     sizes = sizes_of(plan, forget=len(corpus.forget), retain=len(corpus.retain), twins=len(corpus.twins))
     attacks = [ATTACKS.build(text) for text in attack_texts(plan)]
-    recipes = [parse_recipe(item) for item in plan.candidates if not isinstance(item, Given)]
-    clauses = sum(len(a.doses) for a in attacks) * len(plan.loss.primary) + 1
-    design = _design(plan, corpus, sizes, clauses)
+    for item in plan.candidates:
+        if not isinstance(item, Given):
+            parse_recipe(item)  # a name that does not exist is said before anything is computed
+    clauses = sum(len(a.doses) for a in attacks if not injects(a)) * len(plan.loss.primary) + 1
     warnings = tuple(_warnings(plan, corpus, sizes))
     ordering = resolve(plan, sizes)
-    _refuse(plan, corpus, sizes, design)
-    first = _first_tested(plan, design)
-    parameters = _parameters(plan)
-    tokens = _tokens(corpus)
+    demand_primary(plan, corpus)
+    asked = questions(plan, corpus, sizes, clauses)
+    _refuse(plan, sizes, asked)
     return Assessment(
         candidates=len(plan.candidates),
         attacks=len(attacks),
@@ -101,54 +85,21 @@ def assess(plan: Plan) -> Assessment:
             for side in ("forget", "retain", "twin")
             for split, n in sizes.side(side).items()
         },
-        population=int(design.population or 0),
-        smallest_certifiable_share=power.smallest_certifiable_risk(design),
-        failures_allowed=power.allowed_failures(first),
-        failing_from=power.failing_from(design),
+        prospects=tuple(map(prospect, asked)),
         order=ordering.order,
-        good_is_certified=power.certification_probability(first, GOOD_RISK),
         base_rate=_base_rate(plan, corpus, sizes, clauses - 1),
-        parameters=parameters,
-        seconds=_flops(
-            plan, corpus, recipes, attacks, parameters, tokens, 0.8 if ordering.score_tune else 0.6
-        )
-        / (EFFICIENCY * _flops_per_second()),
-        memory_bytes=parameters * 4 * 6,  # weights, gradients, two moments, a reference and an attacked copy
+        cost=estimate(plan, corpus, score_tune=ordering.score_tune),
         warnings=warnings,
     )
 
 
-def _design(plan: Plan, corpus: Corpus, sizes: ResolvedSizes, clauses: int) -> SampleDesign:
-    n = sizes.forget["calibrate"]
-    population = len(corpus.forget) - sizes.forget["tune"]  # what is neither looked at nor opened is sealed
-    return SampleDesign(n, population, plan.budget.forget, plan.delta, len(plan.candidates), clauses)
-
-
-def _first_tested(plan: Plan, design: SampleDesign) -> SampleDesign:
-    """Return the design at the level that the first of an order has; unchanged where there is no order."""
-    ordered = PROCEDURES.build(plan.family).ordered
-    return replace(design, delta=first_level(plan), family_size=1) if ordered else design
-
-
-def _refuse(plan: Plan, corpus: Corpus, sizes: ResolvedSizes, design: SampleDesign) -> None:
-    demand_primary(plan, corpus)
-    power.refuse_hopeless(_first_tested(plan, design), "forget")
-    retain = sizes.retain["calibrate"]
-    utility = SampleDesign(
-        retain,
-        len(corpus.retain) - sizes.retain["tune"],
-        plan.budget.utility,
-        plan.delta,
-        len(plan.candidates),
-        design.clauses,
-        graded=True,
-    )
-    power.refuse_hopeless(_first_tested(plan, utility), "utility")
+def _refuse(plan: Plan, sizes: ResolvedSizes, asked: Sequence[Question]) -> None:
+    for question in asked:
+        power.refuse_hopeless(question.tested, question.side)
     if "above_twins" in plan.loss.primary:
         twins = sizes.twin["threshold"]
-        power.refuse_unlikely(
-            _first_tested(plan, design), twins, losses.twin_rank(twins, plan.loss.beta), "above_twins"
-        )
+        rank = losses.twin_rank(twins, plan.loss.beta)
+        power.refuse_unlikely(asked[0].tested, twins, rank, "above_twins")
 
 
 def attack_texts(plan: Plan) -> list[str]:
@@ -212,65 +163,3 @@ def _base_rate(plan: Plan, corpus: Corpus, sizes: ResolvedSizes, attacks: int) -
         low, high = losses.above_twins_base_rate(sizes.twin["threshold"], plan.loss.beta)
         return f"{low:.3f} to {high:.3f} (90 % range over draws of twins)"
     return "a rate that is not known with this loss"
-
-
-def _parameters(plan: Plan) -> float:
-    if plan.laboratory is not None:
-        return LABORATORY_PARAMETERS[plan.laboratory.subject]
-    assert plan.model is not None
-    files = sorted(plan.model.glob("*.safetensors"))
-    if not files:
-        folder_digest(plan.model)  # raises what is wrong with the directory
-    return sum(map(_tensor_sizes, files))
-
-
-def _tensor_sizes(path: Path) -> float:
-    """Return the number of weights in a safetensors file, from its header alone."""
-    try:
-        with path.open("rb") as file:
-            header = json.loads(file.read(min(int.from_bytes(file.read(8), "little"), path.stat().st_size)))
-    except ValueError:
-        raise AuditError("E202", f"{path.name} is damaged", "restore the model directory") from None
-    return float(sum(np.prod(t["shape"]) for name, t in header.items() if name != "__metadata__"))
-
-
-def _tokens(corpus: Corpus) -> dict[str, float]:
-    return {side: _side_tokens(corpus.side(side)) for side in ("forget", "retain", "twin")}  # type: ignore[arg-type]
-
-
-def _side_tokens(subjects: tuple[Subject, ...]) -> float:
-    return sum(len(p.question) + len(p.answer) for s in subjects for p in s.probes) / CHARACTERS_PER_TOKEN
-
-
-def _flops(
-    plan: Plan,
-    corpus: Corpus,
-    recipes: list,
-    attacks: list,
-    parameters: float,
-    tokens: dict[str, float],
-    scored_share: float,
-) -> float:
-    """Forward = 2, forward and backward = 6 operations per weight and token."""
-    sequences = sum(len(s.probes) for side in ("forget", "retain") for s in corpus.side(side))  # type: ignore[arg-type]
-    per_sequence = (tokens["forget"] + tokens["retain"]) / max(sequences, 1)
-    unlearning = sum(r.method.cost * r.budget.steps * 2 * r.budget.batch * per_sequence * 6 for r in recipes)
-    scored = scored_share * tokens["forget"] + tokens["twin"]
-    scoring = (len(plan.candidates) + 2) * sum(a.cost * scored for a in attacks) * 2
-    training = 8 * 1.7 * (tokens["forget"] + 2 * tokens["retain"]) * 6 if plan.laboratory else 0.0
-    return parameters * (unlearning + scoring + training)
-
-
-def _flops_per_second() -> float:
-    matrix = np.random.default_rng(0).standard_normal((768, 768)).astype(np.float32)
-    matrix @ matrix
-    began = time.perf_counter()
-    for _ in range(5):
-        matrix @ matrix
-    return 5 * 2 * 768**3 / (time.perf_counter() - began)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

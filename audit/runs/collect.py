@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audit.attacks.base import ATTACKS, samples_of
+from audit.attacks.base import ATTACKS, injects, samples_of
 from audit.core.lazy import lazy
 from audit.measurements.table import (
     KEY_COLUMNS,
@@ -166,6 +166,7 @@ def _attack_record(text: str) -> dict[str, Any]:
         "dose_unit": attack.dose_unit,
         "version": attack.version,
         "samples": samples_of(attack),
+        "injects": injects(attack),
     }
 
 
