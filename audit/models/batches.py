@@ -95,8 +95,18 @@ def forward_answer_logits(network: Any, batch: Batch) -> Tensor:
 
 def nll_by_row(logits: Tensor, batch: Batch) -> Tensor:
     """Return the summed negative log-likelihood of each sequence's answer, shape (B,), nats."""
-    nll = torch.nn.functional.cross_entropy(logits, batch.targets, reduction="none")  # (N,)
-    return torch.zeros(len(batch), dtype=nll.dtype, device=nll.device).index_add(0, batch.rows, nll)
+    return sum_by_row(torch.nn.functional.cross_entropy(logits, batch.targets, reduction="none"), batch)
+
+
+def sum_by_row(values: Tensor, batch: Batch) -> Tensor:
+    """Return the sum of one value per answer token, shape (N,), over each sequence, shape (B,)."""
+    zeros = torch.zeros(len(batch), dtype=values.dtype, device=values.device)
+    return zeros.index_add(0, batch.rows, values)
+
+
+def by_row(values: Tensor, batch: Batch) -> list[Tensor]:
+    """Return the values of each sequence's answer tokens: shape (N, ...) becomes B times (tokens, ...)."""
+    return list(values.split(torch.bincount(batch.rows, minlength=len(batch)).tolist()))
 
 
 def autocast(model: LanguageModel) -> Any:

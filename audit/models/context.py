@@ -13,10 +13,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from audit.core.lazy import lazy
 from audit.core.seeds import derive
-from audit.models.batches import Batch, Example, autocast, collate, forward_answer_logits, join, nll_by_row
+from audit.models.alternates import another, sampled, swapped
+from audit.models.batches import (
+    Batch,
+    Example,
+    autocast,
+    collate,
+    forward_answer_logits,
+    join,
+    nll_by_row,
+)
 from audit.models.layers import block_output
 from audit.models.load import Encoded, LanguageModel
 from audit.models.refusals import refusal
+from audit.models.starting_model import StartingModel, chunks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,9 +34,6 @@ if TYPE_CHECKING:
 torch = lazy("torch")
 
 T = TypeVar("T")
-
-_CACHE_BYTES = 2 << 30  # beyond this, values of the starting model are computed again instead of kept
-_WARM_BATCH = 64
 
 
 class Context:
@@ -37,6 +44,7 @@ class Context:
     model: the model being trained.
     step: number of the current step, from 0.
     forget, retain: this step's batches; None where the term has weight zero.
+    forget_examples, retain_examples: all sequences of either side.
     seed: seed of the run.
     """
 
@@ -48,21 +56,23 @@ class Context:
         self.step = 0
         self.forget: Batch | None = None
         self.retain: Batch | None = None
+        self.forget_examples, self.retain_examples = tuple(forget), tuple(retain)
         self.examples = (*forget, *retain)
-        self._forget_examples = tuple(forget)
         self._encoded: dict[str, Encoded] = {}
         self._shared = True
         self._logits: dict[tuple[Batch, bool], Tensor] = {}
         self._hidden: dict[tuple[Batch, int, bool], Tensor] = {}
-        self._refusals: dict[Batch, Batch] = {}
+        self._other: dict[tuple[str, Batch], Batch] = {}
         self._generators: dict[str, Any] = {}
         self._notes: dict[str, Any] = {}
-        self._reference = _Reference(self)
+        self._reference = StartingModel(self)
         self._encode_all()
 
     def prepare(self, needs: frozenset[str], *, keep_reference: bool) -> None:
         """Capture the starting model as far as ``needs`` asks for it."""
-        self._reference.prepare(needs, self._forget_examples, keep=keep_reference)
+        if "sampled_alternates" in needs:
+            self.remember("alternates", lambda: sampled(self.model, self.forget_examples, self.seed))
+        self._reference.prepare(needs, keep=keep_reference)
 
     def begin(
         self, step: int, forget: list[Example] | None, retain: list[Example] | None, *, shared: bool
@@ -76,7 +86,7 @@ class Context:
         """Drop what only this step needed."""
         self._logits.clear()
         self._hidden.clear()
-        self._refusals.clear()
+        self._other.clear()
 
     def batch(self, examples: Sequence[Example]) -> Batch:
         """Return the examples as one batch."""
@@ -137,15 +147,65 @@ class Context:
         states = self._reference.hidden(batch, layer)
         return torch.nn.utils.rnn.pad_sequence(states, batch_first=True)
 
+    def reference_retain_nll(self) -> float:
+        """Return the mean negative log-likelihood per answer token of all retain sequences at the start, nats."""
+        batches = [self.batch(part) for part in chunks(self.retain_examples)]
+        total = sum(float(self.reference_nll(batch).sum()) for batch in batches)
+        return total / sum(len(batch.targets) for batch in batches)
+
+    @property
+    def start(self) -> LanguageModel:
+        """Return the frozen starting model, where ``reference_logits`` or ``reference_hidden`` is needed."""
+        return self._reference.frozen("logits")
+
+    def once_per_sequence(
+        self, name: str, batch: Batch, compute: Callable[[Batch], list[Tensor]]
+    ) -> list[Tensor]:
+        """Return what ``compute`` gives for each sequence, computed once in this run, no gradient.
+
+        For values that stay the same while the model is trained: those of a frozen teacher.
+        """
+        return self._reference.values(name, batch, compute)
+
     def refusals(self, batch: Batch) -> Batch:
         """Return the same questions with refusal answers; a sequence keeps its refusal through the run."""
-        if batch not in self._refusals:
-            self._refusals[batch] = self.batch([self.refused(example) for example in batch.examples])
-        return self._refusals[batch]
+        return self._with_other("refusal", batch, self.refused)
 
     def refused(self, example: Example) -> Example:
         """Return an example with its refusal as answer."""
         return replace(example, key=f"{example.key}/refusal", answer=refusal(self.seed, example.key))
+
+    def alternates(self, batch: Batch) -> Batch:
+        """Return the same questions with plausible wrong answers, one of each sequence's few per step."""
+
+        def alternate(example: Example) -> Example:
+            known = self.all_alternates(example)
+            return known[derive(self.seed, "alternate", example.key, self.step) % len(known)]
+
+        return self._with_other("alternate", batch, alternate)
+
+    def all_alternates(self, example: Example) -> list[Example]:
+        """Return an example with each of its plausible wrong answers."""
+        answers = self.remember(
+            "alternates", lambda: swapped(self.forget_examples, self.retain_examples, self.seed)
+        )[example.key]
+        return [
+            replace(example, key=f"{example.key}/alternate {i}", answer=answer)
+            for i, answer in enumerate(answers)
+        ]
+
+    def mismatched(self, batch: Batch, answers: int) -> Batch:
+        """Return the same questions ``answers`` times over, each with a random retain sequence's answer.
+
+        What a sequence gets depends on seed, step and key, not on the batch.
+        """
+
+        def mismatch(example: Example, number: int) -> Example:
+            seed = derive(self.seed, "mismatch", example.key, self.step, number)
+            index, answer = another(example.answer, self.retain_examples, seed)
+            return replace(example, key=f"{example.key}/as {index}", answer=answer)
+
+        return self.batch([mismatch(one, number) for number in range(answers) for one in batch.examples])
 
     def generator(self, name: str) -> Any:
         """Return the run's CPU ``torch.Generator`` of that name; it goes on where it was left."""
@@ -159,6 +219,11 @@ class Context:
             self._notes[name] = build()
         return self._notes[name]
 
+    def _with_other(self, name: str, batch: Batch, answered: Callable[[Example], Example]) -> Batch:
+        if (name, batch) not in self._other:
+            self._other[name, batch] = self.batch([answered(example) for example in batch.examples])
+        return self._other[name, batch]
+
     def _group(self, batch: Batch, known: Any) -> list[Batch]:
         """Return the batches to compute together: the one asked for, and the retain batch if still open."""
         partner = self.retain
@@ -171,71 +236,3 @@ class Context:
             self.encoded(example)
         if len(self._encoded) != len(self.examples):
             raise ValueError(f"{len(self.examples)} examples have {len(self._encoded)} different keys")
-
-
-class _Reference:
-    """The frozen starting model: values per sequence, the network itself only where values are not enough."""
-
-    def __init__(self, context: Context) -> None:
-        self.context = context
-        self.model: LanguageModel | None = None
-        self._kept: dict[tuple, Tensor] = {}
-        self._bytes = 0
-
-    def prepare(self, needs: frozenset[str], forget: Sequence[Example], *, keep: bool) -> None:
-        """Compute likelihoods of the forget side now; keep a copy only for logits and hidden states."""
-        if "reference_nll" in needs:
-            examples = [*forget]
-            if "refusals" in needs:
-                examples += [self.context.refused(example) for example in forget]
-            self._warm(examples)
-        if keep and needs & {"reference_logits", "reference_hidden"}:
-            self.model = self.context.model.clone()
-            self.model.network.requires_grad_(False)
-
-    def nll(self, batch: Batch) -> list[Tensor]:
-        def compute(network: Any, part: Batch) -> list[Tensor]:
-            return list(nll_by_row(forward_answer_logits(network, part), part))
-
-        return self._values("nll", batch, compute)
-
-    def logits(self, batch: Batch) -> list[Tensor]:
-        def compute(network: Any, part: Batch) -> list[Tensor]:
-            logp = forward_answer_logits(network, part).log_softmax(-1)
-            return list(logp.split(torch.bincount(part.rows, minlength=len(part)).tolist()))
-
-        return self._values("logits", batch, compute)
-
-    def hidden(self, batch: Batch, layer: int) -> list[Tensor]:
-        def compute(network: Any, part: Batch) -> list[Tensor]:
-            states = block_output(network, part.ids, layer)
-            return [row[mask] for row, mask in zip(states, part.mask, strict=True)]
-
-        return self._values(f"hidden {layer}", batch, compute)
-
-    def _warm(self, examples: Sequence[Example]) -> None:
-        self.model = self.context.model  # still the starting model
-        for start in range(0, len(examples), _WARM_BATCH):
-            self.nll(self.context.batch(examples[start : start + _WARM_BATCH]))
-        self.model = None
-
-    def _values(self, kind: str, batch: Batch, compute: Callable[[Any, Batch], list[Tensor]]) -> list[Tensor]:
-        missing = [example for example in batch.examples if (kind, example.key) not in self._kept]
-        fresh: dict[str, Tensor] = {}
-        if missing:
-            if self.model is None:
-                raise ValueError(f"{kind} of the starting model: name reference_{kind.split()[0]} in needs")
-            part = self.context.batch(missing)
-            with torch.no_grad(), autocast(self.context.model):
-                values = compute(self.model.network, part)
-            fresh = {
-                example.key: value.detach().clone() for example, value in zip(missing, values, strict=True)
-            }
-            self._keep(kind, fresh)
-        return [fresh.get(key, self._kept.get((kind, key))) for key in batch.keys]  # type: ignore[misc]
-
-    def _keep(self, kind: str, fresh: dict[str, Tensor]) -> None:
-        size = sum(value.numel() * value.element_size() for value in fresh.values())
-        if self._bytes + size <= _CACHE_BYTES:
-            self._bytes += size
-            self._kept.update({(kind, key): value for key, value in fresh.items()})

@@ -70,7 +70,8 @@ def train(
             f"nothing to train on: {len(forget)} forget, {len(retain)} retain sequences, {budget}"
         )
     context = Context(model, forget, retain, seed)
-    context.prepare(objective.needs, keep_reference=True)
+    unused = frozenset() if uses_retain else frozenset({"reference_retain_nll"})
+    context.prepare(objective.needs - unused, keep_reference=True)
     (scope or Scope()).apply(model, seed=seed)
     parameters = [p for p in model.network.parameters() if p.requires_grad]
     adamw = torch.optim.AdamW(parameters, lr=budget.lr, weight_decay=budget.weight_decay, fused=True)
