@@ -2,9 +2,8 @@
 
 Liu, Liu, Stone 2022, arXiv:2203.12817; Maini et al. 2024 (TOFU), arXiv:2401.06121, there "gradient
 difference" (nll) and "KL minimisation" (kl). Objective -L_forget + L_retain with equal weights. Like
-gradient ascent it is unbounded: the forget term grows until clipping silently removes the retain term. The
-divergence is taken over answer tokens only, from the starting model to the current one: mean_t KL(p0(.|t)
-|| p(.|t)); averaging over prompt and padding, as some code does, dilutes it.
+gradient ascent it is unbounded: the forget term grows until clipping silently removes the retain term. With
+``retain=kl`` it is `kl_min`.
 """
 
 from __future__ import annotations
@@ -13,14 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from audit.core.lazy import lazy
 from audit.methods.base import METHODS
+from audit.methods.objectives.kl_min import divergence
 from audit.models.training import Batch, Context
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-functional = lazy("torch.nn.functional")
 
 
 @METHODS.register("graddiff")
@@ -53,9 +50,4 @@ class GradientDifference:
 
     def retain_term(self, context: Context, batch: Batch) -> Tensor:
         """Return the mean over answer tokens of -log p, or of KL(p0 || p); shape (), nats, >= 0."""
-        if self.retain == "nll":
-            return context.mean_nll(batch)
-        logits, _, _ = context.answer_logits(batch)  # (N, V)
-        reference = context.reference_logits(batch)  # (N, V), log-probabilities
-        current = functional.log_softmax(logits.float(), dim=-1)
-        return functional.kl_div(current, reference, reduction="none", log_target=True).sum(-1).mean()
+        return context.mean_nll(batch) if self.retain == "nll" else divergence(context, batch)

@@ -80,5 +80,9 @@ def drift(context: Context, batch: Batch, block: int) -> Tensor:
 
 def mean_square(difference: Tensor, mask: Tensor) -> Tensor:
     """Return mean_b mean_t mean_H of difference^2 over real tokens, shape (); (B, T, H) and (B, T) given."""
-    per_token = difference.float().square().mean(-1) * mask  # (B, T)
-    return (per_token.sum(-1) / mask.sum(-1)).mean()
+    return token_mean(difference.float().square().mean(-1), mask)
+
+
+def token_mean(per_token: Tensor, mask: Tensor) -> Tensor:
+    """Return mean_b mean_t over real tokens, shape (); values and mask of shape (B, T) given."""
+    return ((per_token * mask).sum(-1) / mask.sum(-1)).mean()
