@@ -41,13 +41,14 @@ class RefusalPreference:
 
     def forget_term(self, context: Context, batch: Batch) -> Tensor:
         """Return mean_b -(2/beta) log sigmoid(beta (log-ratio of refusal - of answer)), shape (), nats."""
-        margin = self._log_ratio(context, context.refusals(batch)) - self._log_ratio(context, batch)  # (B,)
+        margin = log_ratio(context, context.refusals(batch)) - log_ratio(context, batch)  # (B,)
         return -(2 / self.beta) * functional.logsigmoid(self.beta * margin).mean()
 
     def retain_term(self, context: Context, batch: Batch) -> Tensor:
         """Return the mean over answer tokens of -log p, shape (), nats."""
         return context.mean_nll(batch)
 
-    def _log_ratio(self, context: Context, batch: Batch) -> Tensor:
-        """Return log(p_b / p0_b) of each sequence, shape (B,), nats."""
-        return context.reference_nll(batch) - context.nll(batch)
+
+def log_ratio(context: Context, batch: Batch) -> Tensor:
+    """Return log(p_b / p0_b) of each sequence, shape (B,), nats."""
+    return context.reference_nll(batch) - context.nll(batch)
