@@ -89,6 +89,7 @@ _DECIDING_FIELDS = (
     "laboratory",
     "loss",
     "budget",
+    "risk_weights",
     "confidence",
     "family",
     "sizes",

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from audit.core.errors import AuditError
 from audit.core.registry import canonical
+from audit.risk.froc import Weights
 from audit.risk.multiplicity.base import PROCEDURES
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -85,6 +86,20 @@ class Budget(_Record):
     """largest tolerated mean share of right answers lost per retained subject"""
 
 
+class RiskWeights(_Record):
+    """How the risk score e_R, which ranks and never decides, weighs its two risks."""
+
+    forget: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """weight of the forgetting risk in e_R"""
+    utility: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """weight of the utility harm in e_R; both sum to 1"""
+
+    @pydantic.model_validator(mode="after")
+    def _sums_to_one(self) -> RiskWeights:
+        Weights(self.forget, self.utility)  # the one place that knows what weights are
+        return self
+
+
 class ForgetSizes(_Record):
     """How a side is dealt; None = a fifth, three fifths, a fifth of what is there."""
 
@@ -137,6 +152,8 @@ class Plan(_Record):
     """measured beside the standard ones and shown, never judged; see `unlearn-audit metrics`"""
     loss: Loss = Loss()
     budget: Budget = Budget()
+    risk_weights: RiskWeights | None = None
+    """of the risk score e_R, which ranks and never decides; default: one half each"""
     confidence: Share = 0.95
     """1 - delta, over repeated draws of the subjects"""
     family: Annotated[str, AfterValidator(_procedure)] = "holm"

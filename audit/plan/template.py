@@ -50,6 +50,7 @@ def template() -> str:
         ),
         "budget:",
         *_block(Budget, {"forget": 0.1, "utility": 0.1}),
+        "# " + _line("risk_weights", "{forget: 0.5, utility: 0.5}", plan["risk_weights"].description),
         _line("confidence", 0.95, plan["confidence"].description),
         _line("family", "holm", plan["family"].description),
         "# " + _line("order", "tune", plan["order"].description),

@@ -1,0 +1,103 @@
+"""Sweeps: configurations of one method that differ in positive numbers only, so that a curve can join them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from audit.core.errors import AuditError
+from audit.methods.compose import Recipe, parse_recipe
+
+_Key = tuple[str, str, tuple[tuple[str, str], ...]]
+_POSITIVE = "a positive number"
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """Recipes that share a method, a scope and every parameter that is not a positive number.
+
+    ``label`` names the method and what sets this sweep apart from the method's others; ``names`` (C,) the
+    configurations; ``parameters`` (D,) what varies; ``values`` (C, D), all > 0; ``whole`` (D,) marks counts.
+    """
+
+    label: str
+    names: tuple[str, ...]
+    parameters: tuple[str, ...]
+    values: np.ndarray
+    whole: tuple[bool, ...]
+    _first: Recipe
+
+    def recipe(self, values: Sequence[float]) -> str:
+        """Return the shortest text of the recipe with ``values`` (D,) in place of what varies."""
+        given = {
+            name: int(value) if whole else float(value)
+            for name, value, whole in zip(self.parameters, values, self.whole, strict=True)
+        }
+        return Recipe(
+            _with(self._first.method, given), _with(self._first.budget, given), self._first.scope
+        ).short
+
+
+def sweeps(names: Sequence[str]) -> tuple[Sweep, ...]:
+    """Return the sweeps among configuration names, in order of appearance; what is no recipe stands aside."""
+    groups: dict[_Key, list[tuple[str, Recipe]]] = {}
+    for name in names:
+        try:
+            recipe = parse_recipe(name)
+        except AuditError:
+            continue  # a checkpoint that was given, or a name of an imported log
+        groups.setdefault(_fixed(recipe), []).append((name, recipe))
+    return tuple(_sweep(_label(key, list(groups)), members) for key, members in groups.items())
+
+
+def _sweep(label: str, members: list[tuple[str, Recipe]]) -> Sweep:
+    names, recipes = zip(*members, strict=True)
+    numbers = [{k: v for k, v in _fields(r).items() if _positive(v)} for r in recipes]
+    varying = tuple(name for name in numbers[0] if len({n[name] for n in numbers}) > 1)
+    return Sweep(
+        label=label,
+        names=names,
+        parameters=varying,
+        values=np.array([[n[name] for name in varying] for n in numbers], dtype=np.float64),
+        whole=tuple(isinstance(numbers[0][name], int) for name in varying),
+        _first=recipes[0],
+    )
+
+
+def _label(key: _Key, keys: list[_Key]) -> str:
+    """Return the method's name, with the words and the scope in which its sweeps differ."""
+    method, scope, words = key
+    alike = [other for other in keys if other[0] == method]
+    parts = [
+        f"{name}={word}" if word != _POSITIVE else f"{name}>0"
+        for number, (name, word) in enumerate(words)
+        if len({other[2][number] for other in alike}) > 1
+    ]
+    inside = f"({', '.join(parts)})" if parts else ""
+    where = f" @{scope}" if len({other[1] for other in alike}) > 1 else ""
+    return f"{method}{inside}{where}"
+
+
+def _fixed(recipe: Recipe) -> _Key:
+    """Return what all members of a sweep share: method, scope, words, and numbers without a logarithm."""
+    fields = _fields(recipe)
+    words = tuple((k, _POSITIVE if _positive(v) else str(v)) for k, v in fields.items())
+    return (recipe.method.name, str(recipe.scope), words)
+
+
+def _fields(recipe: Recipe) -> dict[str, Any]:
+    return dataclasses.asdict(recipe.method) | dataclasses.asdict(recipe.budget)
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _with(item: Any, given: dict[str, float]) -> Any:
+    """Return a copy of a dataclass with those of ``given`` that are its fields."""
+    names = {field.name for field in dataclasses.fields(item) if field.init}
+    return dataclasses.replace(item, **{k: v for k, v in given.items() if k in names})
