@@ -7,7 +7,6 @@ from two sides: ``p_value(sample, alpha) <= delta`` exactly when ``upper(sample,
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -23,9 +22,6 @@ Design = Literal["draws", "list", "random list"]
 loss per unit; the same with losses that would come out differently on repetition (independent given the
 units).
 """
-
-
-_EIGHTHS = np.arange(8) / 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,20 +128,6 @@ def build(name: str, level: float) -> Bound:
 def exact(alpha: float | Fraction) -> Fraction:
     """Return the decimal that ``alpha`` was written as: 0.3 is 3/10, not the nearest double below it."""
     return alpha if isinstance(alpha, Fraction) else Fraction(repr(float(alpha)))
-
-
-def smallest(holds: Callable[[np.ndarray], np.ndarray]) -> float:
-    """Return the smallest m in [0, 1] at which the increasing predicate ``holds``, from above; 1 if nowhere.
-
-    ``holds`` maps (G,) means to (G,) bool. The value returned satisfies it (or is 1), so rounding errs to the
-    safe side, by at most 2**-42.
-    """
-    low, high = 0.0, 1.0
-    for _ in range(14):  # each round keeps one of 8 parts
-        means = low + (high - low) * _EIGHTHS
-        first = int(np.argmax(np.append(holds(means), True)))
-        low, high = (means[first - 1] if first else low), (means[first] if first < len(means) else high)
-    return float(high)
 
 
 def checked(delta: float) -> float:

@@ -13,8 +13,9 @@ from fractions import Fraction
 from math import exp, log
 from typing import ClassVar
 
-from audit.risk.bounds.base import BOUNDS, Design, Sample, checked, smallest
+from audit.risk.bounds.base import BOUNDS, Design, Sample, checked
 from audit.risk.bounds.bets import peak, predictable
+from audit.risk.bounds.inversion import crossing
 
 
 @BOUNDS.register("betting")
@@ -44,7 +45,7 @@ class Betting:
         if not len(sample):
             return 1.0
         target, bets = -log(checked(delta)), predictable(sample.losses, self.level, sample.horizon)
-        return smallest(lambda means: peak(bets, means[:, None] - sample.losses) >= target)
+        return crossing(lambda mean: float(peak(bets, mean - sample.losses)), target)
 
     def lower(self, sample: Sample, delta: float) -> float:
         """Return one minus the upper bound of 1 - loss."""

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import exp, fsum, inf, log
+from math import exp, inf, log
 from typing import ClassVar
 
 import numpy as np
 
-from audit.risk.bounds.base import BOUNDS, Design, Sample, checked, exact, smallest
+from audit.risk.bounds.base import BOUNDS, Design, Sample, checked, exact
 from audit.risk.bounds.bets import peak, predictable
+from audit.risk.bounds.inversion import crossing
 
 _SLACK = 1e-9  # mu is a float; certainty is claimed only beyond rounding
 
@@ -47,7 +48,7 @@ class BettingWithoutReplacement:
         if not len(sample):
             return 1.0
         target, bets, seen = -log(checked(delta)), self._bets(sample), _seen(sample)
-        return smallest(lambda means: _evidence(sample, bets, seen, means * _size(sample)) >= target)
+        return crossing(lambda mean: _evidence(sample, bets, seen, mean * _size(sample)), target)
 
     def lower(self, sample: Sample, delta: float) -> float:
         """Return one minus the upper bound of 1 - loss."""
@@ -57,22 +58,23 @@ class BettingWithoutReplacement:
         """Return 1 / max_t K_t(alpha), 0 where the list cannot exceed alpha, 1 where it must."""
         if not len(sample):
             return 1.0
-        total = np.array([float(exact(alpha) * _size(sample))])
-        return exp(-float(_evidence(sample, self._bets(sample), _seen(sample), total)[0]))
+        total = float(exact(alpha) * _size(sample))
+        return exp(-_evidence(sample, self._bets(sample), _seen(sample), total))
 
     def _bets(self, sample: Sample) -> np.ndarray:
         return predictable(sample.losses, self.level, sample.horizon)
 
 
-def _evidence(sample: Sample, bets: np.ndarray, seen: np.ndarray, totals: np.ndarray) -> np.ndarray:
-    """Return (G,) max_t ln K_t against lists with ``totals`` (G,) as sums; inf if none, 0 if all do."""
+def _evidence(sample: Sample, bets: np.ndarray, seen: np.ndarray, total: float) -> float:
+    """Return max_t ln K_t against lists that sum to ``total``; inf if there are none, 0 if the seen losses do."""
+    if total < sample.total:
+        return 0.0
     left = _size(sample) - np.arange(len(sample) + 1)  # units not yet seen, (n + 1,)
-    missing = totals[:, None] - seen  # what the unseen units would have to lose, (G, n + 1)
-    means = np.clip(missing[:, :-1] / left[:-1], 0.0, 1.0)  # mu_i, (G, n)
-    evidence = peak(np.where(means > 0, bets, 0.0), means - sample.losses)
-    impossible = (missing > left + _SLACK).any(axis=1)
-    certain = totals < fsum(sample.losses)
-    return np.where(certain, 0.0, np.where(impossible, inf, evidence))
+    missing = total - seen  # what the unseen units would have to lose, (n + 1,)
+    if bool((missing > left + _SLACK).any()):
+        return inf
+    means = np.clip(missing[:-1] / left[:-1], 0.0, 1.0)  # mu_i, (n,)
+    return float(peak(np.where(means > 0, bets, 0.0), means - sample.losses))
 
 
 def _seen(sample: Sample) -> np.ndarray:

@@ -16,7 +16,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from audit.risk.bounds.base import BOUNDS, Design, Sample, checked, smallest
+from audit.risk.bounds.base import BOUNDS, Design, Sample, checked
+from audit.risk.bounds.inversion import crossing
 
 
 @BOUNDS.register("mixture")
@@ -46,7 +47,7 @@ class Mixture:
         if not len(sample):
             return 1.0
         target = -log(checked(delta))
-        return smallest(lambda means: self._log_e_values(sample, means) >= target)
+        return crossing(lambda mean: self._log_e_value(sample, mean), target)
 
     def lower(self, sample: Sample, delta: float) -> float:
         """Return one minus the upper bound of 1 - loss."""
@@ -56,10 +57,9 @@ class Mixture:
         """Return min(1, 1/E)."""
         if not len(sample):
             return 1.0
-        return min(1.0, exp(-float(self._log_e_values(sample, np.array([float(alpha)]))[0])))
+        return min(1.0, exp(-self._log_e_value(sample, float(alpha))))
 
-    def _log_e_values(self, sample: Sample, means: np.ndarray) -> np.ndarray:
+    def _log_e_value(self, sample: Sample, mean: float) -> float:
         grid = (np.arange(self.bets) + 0.5) / self.bets  # (B,)
-        gains = means[:, None] - sample.losses  # (G, n)
-        logs = np.log1p(grid[:, None, None] * gains).sum(axis=2)  # (B, G)
-        return np.logaddexp.reduce(logs, axis=0) - log(self.bets)
+        logs = np.log1p(grid[:, None] * (mean - sample.losses)).sum(axis=1)  # (B,)
+        return float(np.logaddexp.reduce(logs)) - log(self.bets)
