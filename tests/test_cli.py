@@ -123,8 +123,9 @@ def test_plan_prints_what_can_be_proved_and_starts_nothing(plan, tmp_path):
     """The tiny laboratory opens 30 of its 40 persons."""
     text = call("plan", plan).stdout
     found = json.loads(call("plan", plan, "--json").stdout)
-    assert f"failures allowed: {found['failures_allowed']} of 30" in text
-    assert found["population"] == 40
+    forget = found["prospects"][0]
+    assert f"failures allowed: {forget['failures_allowed']} of 30" in text
+    assert forget["design"]["population"] == 40
     assert [p.name for p in tmp_path.iterdir()] == ["audit.yaml"]
 
 

@@ -46,7 +46,7 @@ class Assessment:
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain JSON object; it holds, for every prospect, the same units under every bound."""
-        return asdict(self)
+        return asdict(self) | {"prospects": [item.to_json() for item in self.prospects]}
 
     def lines(self) -> list[str]:
         """Return the assessment as text."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import floor
 
 import numpy as np
@@ -78,7 +79,7 @@ class SampleDesign:
     @property
     def countable(self) -> bool:
         """Whether the number of failures alone decides: 0/1 losses, and a bound that no order can change."""
-        return not self.graded and (self.census or _bound(self).order_free)
+        return not self.graded and _bound(self).order_free
 
     @property
     def level(self) -> float:
@@ -115,7 +116,7 @@ def smallest_certifiable_risk(design: SampleDesign) -> float:
 def units_needed(design: SampleDesign, failures: int = 0) -> int | None:
     """Return the smallest n that certifies with ``failures`` (0 if graded); None if the list has too few."""
     if failures:
-        _demand_countable(replace(design, n=0))
+        _demand_countable(design)
     most = LARGEST_N if design.population is None else design.population
     low = failures  # too few: when every unit fails nothing is certified
     high = min(max(2 * low, 16), most)
@@ -170,12 +171,14 @@ def concentrated(mean: float, size: int = 10_000) -> np.ndarray:
     return np.repeat([1.0, 0.0], [round(mean * size), size - round(mean * size)])
 
 
-def diffuse(mean: float, size: int = 10_000) -> np.ndarray:
-    """Return (size,) losses spread over the units: Beta quantiles with ``mean`` m in (0, 1) and sd m (1 - m)."""
-    if not mean:
-        return np.zeros(size)
-    weight = 1 / (mean * (1 - mean)) - 1
-    return stats.beta.ppf((np.arange(size) + 0.5) / size, mean * weight, (1 - mean) * weight)
+@lru_cache(maxsize=64)
+def diffuse(mean: float, size: int = 2_000) -> np.ndarray:
+    """Return (size,) losses spread over the units: Beta quantiles with ``mean`` m in [0, 1) and sd m (1 - m)."""
+    weight = 1 / (mean * (1 - mean)) - 1 if mean else 1.0
+    middles = (np.arange(size) + 0.5) / size
+    found = stats.beta.ppf(middles, mean * weight, (1 - mean) * weight) if mean else np.zeros(size)
+    found.flags.writeable = False  # shared by all callers
+    return found
 
 
 def perfect_certification(design: SampleDesign, twins: int, rank: int) -> float:
@@ -258,10 +261,13 @@ def _last(holds: Callable[[int], bool], largest: int) -> int:
 
 def _draws(design: SampleDesign, losses: np.ndarray, replications: int, seed: int) -> Iterator[Sample]:
     random = generator(seed, "power")
-    listed = design.population if design.kind == "list" else None
-    units = losses if listed is None else _spread(losses, listed)
+    if design.kind != "list":
+        for _ in range(replications):
+            yield Sample(random.choice(losses, design.n), design.population)
+        return
+    listed = _spread(losses, design.population or 0)
     for _ in range(replications):
-        yield Sample(random.choice(units, design.n, replace=listed is None), design.population)
+        yield Sample(random.permutation(listed)[: design.n], design.population)
 
 
 def _spread(losses: np.ndarray, size: int) -> np.ndarray:

@@ -10,9 +10,12 @@ from scipy.stats import hypergeom
 from audit.core.errors import AuditError
 from audit.data.records import Corpus, Probe, Subject
 from audit.plan import feasibility
+from audit.plan.cost import tensor_sizes
 from audit.plan.demo import write_demo_plan
 from audit.plan.feasibility import assess
 from audit.plan.schema import load_plan, parse_plan
+from audit.risk.bounds.base import Sample, build
+from audit.risk.catalogue import covering
 
 
 def person(side, number, *, secret=True, bits=33.0, second=True):
@@ -63,24 +66,27 @@ def certified(failures, n, size, alpha, level):
 def test_the_demo_allows_four_failures_of_ninety_and_fails_from_thirteen(tmp_path):
     """STATISTICS §5, from the hypergeometric distribution: K = 16, seven forget clauses and utility."""
     found = assess(load_plan(write_demo_plan(tmp_path, subject="lab", release="int4", seed=0)))
-    assert (found.candidates, found.attacks, found.clauses, found.population) == (16, 5, 8, 120)
-    assert found.failures_allowed == 4
+    forget = found.prospects[0]
+    assert (found.candidates, found.attacks, found.clauses, forget.design.population) == (16, 5, 8, 120)
+    assert forget.failures_allowed == 4
     assert certified(4, 90, 120, 0.1, 0.05 / 16)
     assert not certified(5, 90, 120, 0.1, 0.05 / 16)
-    assert found.failing_from == 13
+    assert forget.failing_from == 13
     # smallest count k at which every list with at most 12 leaking would show so many with P <= .05 / 8
     assert min(k for k in range(91) if hypergeom.sf(k - 1, 120, 12, 90) <= 0.05 / 8) == 13
     assert found.units["forget calibrate"] == 90
     assert found.units["twin threshold"] == 200
-    # 2 % of 120 are 2 persons: with at most 4 of them opened the candidate is certified for sure
-    assert found.good_is_certified == 1
+    # 2 % of 120 are 2 persons: with at most 4 of them opened the candidate is certified for sure; 5 % are 6
+    assert forget.true_shares == (0.0, 0.02, 0.05)
+    chances = (1, 1, hypergeom.cdf(4, 120, 6, 90))
+    assert forget.certified == tuple(pytest.approx((chance, chance)) for chance in chances)
 
 
 def test_no_failure_among_the_opened_bounds_the_list_by_what_may_be_left(own):
     """The largest M with P(X = 0 | M of 120) > .05, over 120."""
     found = own(forget=150)
     largest = max(m for m in range(121) if hypergeom.cdf(0, 120, m, 90) > 0.05)
-    assert found.smallest_certifiable_share == pytest.approx(largest / 120)
+    assert found.forgetting[0].smallest_certifiable_share == pytest.approx(largest / 120)
 
 
 def test_the_base_rate_of_guessing_counts_every_attack_and_secret(own):
@@ -100,7 +106,7 @@ def test_more_candidates_need_more_units(own):
     """Of 20 on the list 2 may leak: 12 opened without failure leave P = C(17, 12) / C(20, 12) = .049."""
     sizes = {"sizes": {"forget": {"tune": 0, "calibrate": 12, "sealed": 8}}}
     assert hypergeom.cdf(0, 20, 3, 12) == pytest.approx(6188 / 125970)
-    assert own(forget=20, **sizes).failures_allowed == 0
+    assert own(forget=20, **sizes).forgetting[0].failures_allowed == 0
     assert refused(own, forget=20, candidates=("npo", "ga"), **sizes).code == "E403"
 
 
@@ -108,7 +114,7 @@ def test_with_an_order_the_first_candidate_needs_no_more_units_for_the_others_be
     """The same twelve of 20 suffice for two candidates tested one after the other at the whole of delta."""
     sizes = {"sizes": {"forget": {"tune": 0, "calibrate": 12, "sealed": 8}}}
     found = own(forget=20, candidates=("npo", "ga"), family="fixed_sequence", **sizes)
-    assert found.failures_allowed == 0
+    assert found.forgetting[0].failures_allowed == 0
     assert found.order == "plan"
     assert any("if it comes first in the order (plan)" in line for line in found.lines())
     assert own(candidates=("npo", "ga"), family="graphical").order == "tune"
@@ -121,8 +127,8 @@ def test_units_the_plan_leaves_out_still_belong_to_the_list(own):
     error = refused(own, sizes={"forget": {"tune": 0, "calibrate": 20, "sealed": 0}})
     assert error.code == "E403"
     whole = own(sizes={"forget": {"tune": 0, "calibrate": 150, "sealed": 0}})
-    assert whole.population == 150
-    assert whole.failures_allowed == 15
+    assert whole.forgetting[0].design.population == 150
+    assert whole.forgetting[0].failures_allowed == 15
     assert any("census" in text for text in whole.warnings)
 
 
@@ -172,10 +178,104 @@ def test_the_assessment_is_text_and_json_with_the_same_numbers(own):
     found = own()
     text = "\n".join(found.lines())
     record = json.loads(json.dumps(found.to_json()))
-    assert f"failures allowed: {found.failures_allowed} of 90" in text
-    assert record["failures_allowed"] == found.failures_allowed
-    assert record["seconds"] >= 0
-    assert record["parameters"] == 22  # 3 x 5 and 7, read from the file's header
+    forget = record["prospects"][0]
+    assert f"failures allowed: {forget['failures_allowed']} of 90" in text
+    no, one, two = forget["units_needed"]
+    assert f"units needed of 120: {no} with no failure, {one} with one, {two} with two" in text
+    assert record["cost"]["seconds"] >= 0
+    assert record["cost"]["parameters"] == 22  # 3 x 5 and 7, read from the file's header
+
+
+def test_units_needed_for_none_one_and_two_failures_are_counted_exactly(own):
+    """The smallest n at which so few failures among 13 leaking of 120 are rarer than .05."""
+    needed = own().forgetting[0].units_needed
+    for failures, n in enumerate(needed):
+        assert hypergeom.cdf(failures, 120, 13, n) <= 0.05 < hypergeom.cdf(failures, 120, 13, n - 1)
+
+
+def test_chances_and_bounds_are_rounded_away_from_what_is_hoped_for(own):
+    """6 of 120 leak: 8 of 90 are allowed for one candidate, so certainty; for a chance of .4686 .46 is said."""
+    said = "\n".join(own(candidates=tuple(f"npo(steps={n})" for n in range(1, 17))).lines())
+    assert (
+        "a candidate with true risk 0 / 0.02 / 0.05 is certified with probability 1.00 / 1.00 / 0.46" in said
+    )
+    assert hypergeom.cdf(4, 120, 6, 90) == pytest.approx(0.4686, abs=1e-4)
+    # largest M with P(X = 0 | M of 120) > .05 / 16 is 4, a share of .0333..
+    assert hypergeom.cdf(0, 120, 4, 90) > 0.05 / 16 > hypergeom.cdf(0, 120, 5, 90)
+    assert "with no failure CUR is 0.034" in said
+
+
+def test_every_bound_that_covers_the_list_stands_in_the_json_with_its_power(own):
+    found = own()
+    for item in found.prospects:
+        rows = item.to_json()["bounds"]
+        assert {row["bound"] for row in rows} == set(covering("list", binary=not item.graded))
+        assert all(len(row["certified"]) == len(item.true_shares) for row in rows)
+        best = "betting_without_replacement" if item.graded else "hypergeometric"
+        assert rows[0]["bound"] == best
+
+
+def test_a_graded_primary_loss_is_planned_as_graded_and_not_counted(own):
+    """Without loss the bets win (1 + bet (mu - 0)) per unit; no number of failures means anything."""
+    found = own(loss={"primary": ["residual_knowledge"]}, retrained="m")
+    (forget,) = found.forgetting
+    assert forget.graded
+    assert (forget.failures_allowed, forget.failing_from) == (None, None)
+    bound, zeros = build("betting_without_replacement", 0.05), np.zeros(200)
+    (n,) = forget.units_needed
+    assert (
+        bound.p_value(Sample(zeros[:n], 120), 0.1) <= 0.05 < bound.p_value(Sample(zeros[: n - 1], 120), 0.1)
+    )
+    assert forget.smallest_certifiable_share == bound.upper(Sample(zeros[:90], 120), 0.05)
+    assert forget.certified[0] == (1, 1)
+    assert all(0 <= low <= high <= 1 for low, high in forget.certified)
+    said = "\n".join(found.lines())
+    assert "by residual_knowledge (graded)" in said
+    assert "failures allowed" not in said
+
+
+def test_a_graded_loss_in_few_subjects_is_harder_to_certify_than_one_spread_over_all(own):
+    """Mean .05 of 120: six subjects with everything, or a Beta of sd .0475; 60 of 120 opened."""
+    sizes = {"sizes": {"forget": {"tune": 30, "calibrate": 60, "sealed": 60}}}
+    (forget,) = own(loss={"primary": ["residual_knowledge"]}, retrained="m", **sizes).forgetting
+    few, spread = forget.certified[2]
+    assert few < spread - 0.2
+
+
+def test_too_few_units_for_a_graded_loss_are_refused_with_the_number_that_suffices(own):
+    sizes = {"sizes": {"forget": {"tune": 0, "calibrate": 20, "sealed": 130}}}
+    loss = {"loss": {"primary": ["residual_knowledge"]}, "retrained": "m"}
+    error = refused(own, **loss, **sizes)
+    assert error.code == "E403"
+    enough = int(error.remedy.split()[2])
+    sizes["sizes"]["forget"] = {"tune": 0, "calibrate": enough, "sealed": 150 - enough}
+    assert own(**loss, **sizes).forgetting[0].units_needed == (enough,)
+
+
+def test_counted_and_graded_primary_losses_are_both_planned(own):
+    found = own(loss={"primary": ["residual_knowledge", "recovered", "answered"]}, retrained="m")
+    assert [(item.losses, item.graded) for item in found.prospects] == [
+        (("recovered", "answered"), False),
+        (("residual_knowledge",), True),
+        (("utility_harm",), True),
+    ]
+    assert found.clauses == 4
+
+
+def test_utility_is_planned_on_the_retained_subjects(own):
+    """200 retained: 40 tune, 120 opened of 160; harm is a share of answers, so graded."""
+    utility = own().utility
+    assert (utility.side, utility.graded, utility.design.n, utility.design.population) == (
+        "utility",
+        True,
+        120,
+        160,
+    )
+    expected = build("betting_without_replacement", 0.05).upper(Sample(np.zeros(120), 160), 0.05)
+    assert utility.smallest_certifiable_share == expected
+    assert any(
+        line.startswith("utility: of 120 opened, without any harm its bound is") for line in own().lines()
+    )
 
 
 def test_a_damaged_weight_file_is_said_and_not_read_as_small(own, tmp_path):
@@ -184,5 +284,5 @@ def test_a_damaged_weight_file_is_said_and_not_read_as_small(own, tmp_path):
     for data in (b"", b"abc", b"\xff" * 64, path.read_bytes()[:20]):
         path.write_bytes(data)
         with pytest.raises(AuditError) as caught:
-            feasibility._tensor_sizes(path)
+            tensor_sizes(path)
         assert caught.value.code == "E202"

@@ -1,0 +1,104 @@
+"""What a plan will cost: floating point operations over what this machine multiplied just now, and memory.
+
+Estimates only: planned forwards and backwards, and one constant for the share of a matrix product's speed that a
+small model reaches.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audit.attacks.base import ATTACKS
+from audit.core.errors import AuditError
+from audit.data.records import Corpus, Side, Subject
+from audit.methods.compose import parse_recipe
+from audit.models.load import folder_digest
+from audit.plan.schema import Given, Plan
+
+CHARACTERS_PER_TOKEN = 3.5  # of short questions
+EFFICIENCY = 0.3
+LABORATORY_PARAMETERS = {"tiny": 2.1e6, "lab": 2.1e6, "large": 1.0e8, "smollm2": 134.5e6}
+COPIES = 6  # weights, gradients, two moments, a reference and an attacked copy, in float32
+SIDES: tuple[Side, ...] = ("forget", "retain", "twin")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Weights of the model, and estimates: seconds on this machine, bytes per worker."""
+
+    parameters: float
+    seconds: float
+    memory_bytes: float
+
+    def line(self) -> str:
+        """Return the cost as text."""
+        return (
+            f"cost (estimate): {_duration(self.seconds)} with about {self.parameters / 1e6:.1f} M parameters,"
+            f" {self.memory_bytes / 2**30:.1f} GiB per worker"
+        )
+
+
+def estimate(plan: Plan, corpus: Corpus, *, score_tune: bool) -> Cost:
+    """Return the cost of ``plan``; ``score_tune``: candidates are scored on tune subjects too."""
+    parameters = _parameters(plan)
+    flops = parameters * _flops_per_parameter(plan, corpus, 0.8 if score_tune else 0.6)
+    return Cost(parameters, flops / (EFFICIENCY * _flops_per_second()), parameters * 4 * COPIES)
+
+
+def _flops_per_parameter(plan: Plan, corpus: Corpus, scored_share: float) -> float:
+    """Forward = 2, forward and backward = 6 operations per weight and token."""
+    recipes = [parse_recipe(item) for item in plan.candidates if not isinstance(item, Given)]
+    attacks: list[Any] = [ATTACKS.build(text) for text in plan.attacks]
+    tokens = {side: _tokens(corpus.side(side)) for side in SIDES}
+    sequences = sum(len(s.probes) for side in SIDES[:2] for s in corpus.side(side))
+    per_sequence = (tokens["forget"] + tokens["retain"]) / max(sequences, 1)
+    unlearning = sum(r.method.cost * r.budget.steps * 2 * r.budget.batch * per_sequence * 6 for r in recipes)
+    scored = scored_share * tokens["forget"] + tokens["twin"]
+    scoring = (len(plan.candidates) + 2) * sum(a.cost * scored for a in attacks) * 2
+    training = 8 * 1.7 * (tokens["forget"] + 2 * tokens["retain"]) * 6 if plan.laboratory else 0.0
+    return unlearning + scoring + training
+
+
+def _tokens(subjects: tuple[Subject, ...]) -> float:
+    return sum(len(p.question) + len(p.answer) for s in subjects for p in s.probes) / CHARACTERS_PER_TOKEN
+
+
+def _parameters(plan: Plan) -> float:
+    if plan.laboratory is not None:
+        return LABORATORY_PARAMETERS[plan.laboratory.subject]
+    assert plan.model is not None
+    files = sorted(plan.model.glob("*.safetensors"))
+    if not files:
+        folder_digest(plan.model)  # raises what is wrong with the directory
+    return sum(map(tensor_sizes, files))
+
+
+def tensor_sizes(path: Path) -> float:
+    """Return the number of weights in a safetensors file, from its header alone; E202 if it is damaged."""
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.read(min(int.from_bytes(file.read(8), "little"), path.stat().st_size)))
+    except ValueError:
+        raise AuditError("E202", f"{path.name} is damaged", "restore the model directory") from None
+    return float(sum(np.prod(t["shape"]) for name, t in header.items() if name != "__metadata__"))
+
+
+def _flops_per_second() -> float:
+    matrix = np.random.default_rng(0).standard_normal((768, 768)).astype(np.float32)
+    np.matmul(matrix, matrix)  # the first product also starts the library's threads
+    began = time.perf_counter()
+    for _ in range(5):
+        np.matmul(matrix, matrix)
+    return 5 * 2 * 768**3 / (time.perf_counter() - began)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
