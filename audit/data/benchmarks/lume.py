@@ -14,7 +14,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
+from audit.data.benchmarks.base import SCHEMAS, Asked
 from audit.data.benchmarks.rows import Row
 from audit.data.records import Kind, Probe
 
@@ -23,27 +26,32 @@ _IDENTIFIER = re.compile(r"[A-Z]{0,3}\d{7,}")
 _PERSONS = "Task2"
 
 
-def fits(row: Row) -> bool:
-    """Return whether the row has LUME's fields."""
-    return {"id", "input", "output"} <= row.values.keys()
+@SCHEMAS.register("lume")
+@dataclass(frozen=True)
+class Lume:
+    """LUME, SemEval-2025 Task 4: stories, fictitious persons with secrets, biographies."""
 
+    name: ClassVar[str]
+    subject: ClassVar[str] = "the document or person that `id` names before sc<n> or qa<n>"
+    fields: ClassVar[str] = "id, input, output, task"
+    is_guessed: ClassVar[bool] = True
+    source: ClassVar[str] = "Ramakrishna et al. 2025, arXiv:2502.15097; Apache-2.0"
 
-def read(rows: Sequence[Row]) -> list[tuple[str, Probe | None]]:
-    """Return (subject, probe) row by row."""
-    found: list[tuple[str, Probe | None]] = []
-    for row in rows:
+    def fits(self, row: Row) -> bool:
+        """Return whether the row has LUME's fields."""
+        return {"id", "input", "output"} <= row.values.keys()
+
+    def read(self, rows: Sequence[Row]) -> Asked:
+        """Return (subject, probe) row by row."""
+        return [self._read(row) for row in rows]
+
+    def _read(self, row: Row) -> tuple[str, Probe]:
         match = _ID.fullmatch(row.text("id"))
         if match is None:
             raise row.complain("has an 'id' that does not end in sc<n> or qa<n>")
-        probe = Probe(
-            match["unit"],
-            match["probe"],
-            row.text("input"),
-            row.text("output"),
-            kind=_kind(row, match["probe"]),
-        )
-        found.append((match["unit"], probe))
-    return found
+        unit, probe = match["unit"], match["probe"]
+        kind = _kind(row, probe)
+        return unit, Probe(unit, probe, row.text("input"), row.text("output"), kind=kind)
 
 
 def _kind(row: Row, probe: str) -> Kind:

@@ -9,26 +9,43 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
+from audit.data.benchmarks.base import SCHEMAS, Asked
 from audit.data.benchmarks.rows import Row
 from audit.data.records import Probe
 
-
-def fits(row: Row) -> bool:
-    """Return whether the row names its subject."""
-    return "subject" in row.values
+_OTHERS = ({"query"}, {"choices"}, {"text"}, {"neighbor"})  # rows of others that name a subject as well
 
 
-def read(rows: Sequence[Row]) -> list[tuple[str, Probe | None]]:
-    """Return (subject, probe) row by row; None for a row that names a subject and asks nothing."""
-    asked: Counter[str] = Counter()
-    found: list[tuple[str, Probe | None]] = []
-    for row in rows:
-        subject = row.identifier("subject")
-        empty = not row.has("question") and not row.has("answer")
-        found.append((subject, None if empty else _probe(row, subject, asked[subject])))
-        asked[subject] += 1
-    return found
+@SCHEMAS.register("own")
+@dataclass(frozen=True)
+class Own:
+    """The project's own rows: one probe a line, which names its subject."""
+
+    name: ClassVar[str]
+    subject: ClassVar[str] = "whoever `subject` names"
+    fields: ClassVar[str] = (
+        "subject, question, answer; secret, entropy_bits, paraphrased_*, perturbed_answers"
+    )
+    is_guessed: ClassVar[bool] = True
+    source: ClassVar[str] = "this project"
+
+    def fits(self, row: Row) -> bool:
+        """Return whether the row names its subject and is nobody else's."""
+        return "subject" in row.values and not any(other <= row.values.keys() for other in _OTHERS)
+
+    def read(self, rows: Sequence[Row]) -> Asked:
+        """Return (subject, probe) row by row; None for a row that names a subject and asks nothing."""
+        asked: Counter[str] = Counter()
+        found: Asked = []
+        for row in rows:
+            subject = row.identifier("subject")
+            empty = not row.has("question") and not row.has("answer")
+            found.append((subject, None if empty else _probe(row, subject, asked[subject])))
+            asked[subject] += 1
+        return found
 
 
 def _probe(row: Row, subject: str, position: int) -> Probe:
