@@ -50,7 +50,7 @@ COUNTS = resources.files("audit.risk") / "froc_reconstruction.json"
 
 
 def _columns(measured: list[dict[str, Any]]) -> tuple[Column, ...]:
-    promised = f"promised at most {100 * measured[0]['setting']['delta']:g} %"
+    promised = f"promised at most {100 * measured[0]['setting']['delta']:g}\u00a0%"
     return (
         Column("Normaliser"),
         Column("Picks"),

@@ -157,8 +157,9 @@ def _notes(data: Tuned, fitted: list[_Fit], left_out: list[str]) -> Iterator[str
     for fit in fitted:
         yield (
             f"{fit.sweep.label}, {len(fit.sweep.names)} configurations, each left out in turn and predicted from the"
-            f" others: inside the band in {_held(fit.forget)} cases for forgetting and {_held(fit.utility)} for utility;"
-            f" bands were widened {fit.forget.factor_:.1f}× and {fit.utility.factor_:.1f}×{_attainable(fit.forget)}."
+            f" others: inside the band, before widening, in {_held(fit.forget)} cases for forgetting and"
+            f" {_held(fit.utility)} for utility; bands were widened {fit.forget.factor_:.1f}× and"
+            f" {fit.utility.factor_:.1f}×{_attainable(fit.forget)}."
         )
     yield (
         "A suggestion may look worse than the best tried: the best of what was measured looks better than it is, and"
