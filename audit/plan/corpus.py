@@ -20,10 +20,11 @@ def corpus_of(plan: Plan) -> Corpus:
         return _registry(plan)
     if plan.data is None:
         raise AuditError("E104", "the plan names no data", "add `data` with forget and retain")
+    layout = plan.data.format
     corpus = Corpus(
-        forget=read_subjects(plan.data.forget, "forget"),
-        retain=read_subjects(plan.data.retain, "retain"),
-        twins=read_subjects(plan.data.twins, "twin") if plan.data.twins else (),
+        forget=read_subjects(plan.data.forget, "forget", layout),
+        retain=read_subjects(plan.data.retain, "retain", layout),
+        twins=read_subjects(plan.data.twins, "twin", layout) if plan.data.twins else (),
         lists=(
             ("forget", plan.data.forget.stem),
             ("retain", plan.data.retain.stem),

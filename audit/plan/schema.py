@@ -42,6 +42,8 @@ class Data(_Record):
     """subjects whose knowledge must stay"""
     twins: Path | None = None
     """subjects from the same source that were never trained on"""
+    format: str | None = None
+    """how the rows are laid out, where the first row does not tell: questions, documents(words=200), …"""
 
 
 class Given(_Record):

@@ -30,14 +30,15 @@ def template() -> str:
         "data:",
         *_block(
             Data,
-            {"forget": "forget.jsonl", "retain": "retain.jsonl", "twins": "twins.jsonl"},
-            optional=("twins",),
+            {"forget": "forget.jsonl", "retain": "retain.jsonl", "twins": "twins.jsonl", "format": "own"},
+            optional=("twins", "format"),
         ),
         f"candidates:  # {plan['candidates'].description}",
         *[f"  - {text}" for text in _EXAMPLE_CANDIDATES],
         "  # - given: ./already-unlearned",
         f"attacks:  # {plan['attacks'].description}",
         *[f"  - {text}" for text in DEFAULT_ATTACKS],
+        "# " + _line("metrics", "[truth_ratio_geometric, min_k_plus_plus_40]", plan["metrics"].description),
         "loss:",
         *_block(
             Loss,
