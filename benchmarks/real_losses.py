@@ -10,6 +10,7 @@ a stricter or looser reading of the same answers stands (DUET) or the paraphrase
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import sys
 import time
@@ -269,7 +270,7 @@ def described(drawing: Drawing) -> str:
 
 
 def machine() -> str:
-    return f"{platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}"
+    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, NumPy {np.__version__}"
 
 
 if __name__ == "__main__":

@@ -89,3 +89,5 @@ class Bounds:
                 setting = Setting(design, law, n=60, population=90)
                 yield BoundCell(setting, "upper bound")
                 yield BoundCell(setting, "lower bound")
+        for law in ("bernoulli", "beta, wide"):  # every stratum is drawn from once, with a risk of its own
+            yield BoundCell(Setting("random list", law, n=60, population=60))
