@@ -24,11 +24,11 @@ Evidence = Literal["paper", "reproduced", "experimental"]
 class Method(Protocol):
     """What every registered class states about itself.
 
-    ``family`` is the mechanism (divergence, preference, refusal, representation, arithmetic). ``needs`` names
-    what it uses besides the forget set. ``cost`` is in forward-equivalents per step, graddiff = 1 (a count of
-    forwards and backwards, not a measurement). ``budget_defaults`` are the Budget fields whose default
-    differs for this method. ``source`` is the paper; ``evidence`` says how far the formula was checked
-    against it. ``name`` is given by the registration.
+    ``family`` is the mechanism (divergence, preference, refusal, distillation, constrained, representation,
+    arithmetic). ``needs`` names what it uses besides the forget set. ``cost`` is in forward-equivalents per
+    step, graddiff = 1 (a count of forwards and backwards, not a measurement). ``budget_defaults`` are the
+    Budget fields whose default differs for this method. ``source`` is the paper; ``evidence`` says how far
+    the formula was checked against it. ``name`` is given by the registration.
     """
 
     name: ClassVar[str]

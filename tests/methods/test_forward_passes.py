@@ -50,7 +50,9 @@ def rows_through_blocks(text: str, model: LanguageModel) -> list[list[int]]:
     return seen
 
 
-@pytest.mark.parametrize("text", ["graddiff", "simnpo", "idk_sft"])
+@pytest.mark.parametrize(
+    "text", ["graddiff", "simnpo", "idk_sft", "wga", "satimp", "random_labels", "layer_isolated"]
+)
 def test_forget_and_retain_share_one_forward_per_step(text, model):
     assert rows_through_blocks(f"{text}(steps={STEPS})", model) == [[8] * STEPS] * 4
 
@@ -65,12 +67,45 @@ def test_idk_dpo_adds_the_refusals_to_the_step_and_to_the_reference(model):
     assert sum(first[1:]) == STEPS * (4 + 4 + 4)
 
 
-@pytest.mark.parametrize("text", ["ga", "task_vector"])
+def test_altpo_adds_one_alternate_per_sequence_to_the_step_and_all_of_them_to_the_reference(model):
+    first = rows_through_blocks(f"altpo(steps={STEPS})", model)[0]
+    reference = sum(first) - STEPS * (4 + 4 + 4)
+    assert 4 * (1 + 1) < reference <= 4 * (1 + 5)
+    assert all(rows <= 64 for rows in first)
+
+
+@pytest.mark.parametrize("text", ["kl_min", "undial(retain_weight=1)", "dipo"])
+def test_a_starting_distribution_is_computed_once_per_sequence(text, model):
+    """The starting model is a copy of the watched one, so its passes are seen beside those of the training."""
+    first = rows_through_blocks(f"{text}(steps={STEPS})" if "(" not in text else text, model)[0]
+    steps = first.count(8)
+    assert sum(first) - 8 * steps == 4  # one side, once
+
+
+def test_pdu_asks_for_the_retain_loss_once_before_it_starts(model):
+    assert rows_through_blocks(f"pdu(steps={STEPS})", model) == [[4] + [8] * STEPS] * 4
+
+
+def test_pdu_without_its_constraint_does_not_look_at_the_retain_set(model):
+    assert rows_through_blocks(f"pdu(steps={STEPS}, retain_weight=0)", model) == [[4] * STEPS] * 4
+
+
+def test_llmu_sends_its_mismatched_answers_through_together(model):
+    first = rows_through_blocks(f"llmu(steps={STEPS}, answers=3)", model)[0]
+    assert sorted(first)[-STEPS:] == [12] * STEPS
+
+
+def test_srmu_looks_at_both_sides_once_before_it_starts(model):
+    seen = rows_through_blocks(f"srmu(layer=0.5, steps={STEPS}, retain_weight=0)", model)
+    assert sum(seen[0]) == 4 + 4 + 4 * STEPS
+
+
+@pytest.mark.parametrize("text", ["ga", "task_vector", "ceu"])
 def test_methods_without_a_retain_term_see_forget_sequences_only(text, model):
     assert rows_through_blocks(f"{text}(steps={STEPS})", model) == [[4] * STEPS] * 4
 
 
-@pytest.mark.parametrize("text", ["rmu", "rmu_adaptive"])
+@pytest.mark.parametrize("text", ["rmu", "rmu_adaptive", "srmu", "kuda"])
 def test_misdirection_leaves_after_its_block(text, model):
     """Depth 0.5 of 4 blocks is block 2: block 3 never runs."""
     seen = rows_through_blocks(f"{text}(layer=0.5, steps={STEPS})", model)
