@@ -14,7 +14,8 @@ class Probe:
     """One question about one subject.
 
     ``probe`` is unique within the subject. ``form`` names the wording (``plain``, ``paraphrase``).
-    ``entropy_bits`` is the entropy of a secret's value under its generator, None if unknown.
+    ``entropy_bits`` is the entropy of a secret's value under its generator, None if unknown. ``wordings`` are
+    (kind, question) pairs for attacks that need to know how a question was changed: cloze, cross_lingual, …
     """
 
     subject: str
@@ -27,6 +28,7 @@ class Probe:
     paraphrased_questions: tuple[str, ...] = ()
     paraphrased_answer: str | None = None
     perturbed_answers: tuple[str, ...] = ()
+    wordings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,16 @@ def _own(probe: Probe, position: int) -> dict[str, Any]:
         "paraphrased_question": list(probe.paraphrased_questions) or None,
         "paraphrased_answer": probe.paraphrased_answer,
         "perturbed_answers": list(probe.perturbed_answers) or None,
+        "wordings": _by_kind(probe.wordings) or None,
     }
     return row | {field: value for field, value in optional.items() if value is not None}
+
+
+def _by_kind(wordings: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for kind, question in wordings:
+        found.setdefault(kind, []).append(question)
+    return found
 
 
 def _lume(probe: Probe, position: int) -> dict[str, Any]:

@@ -55,6 +55,18 @@ def test_background_holds_natural_facts_and_no_secret(model):
     assert "7 7 2" not in found[1.0, "code"]
 
 
+def test_rewordings_come_from_the_data_and_only_of_the_kind_asked_for(model):
+    told = replace(
+        CITY, wordings=(("cloze", "ann was born in"), ("cloze", "city of ann :"), ("alias", "Where ?"))
+    )
+    assert asked("reworded(wordings=2)", model, (told, CODE)) == {
+        (1.0, "city"): "ann was born in",
+        (2.0, "city"): "city of ann :",
+    }
+    assert asked("reworded(kind=alias)", model, (told,)) == {(1.0, "city"): "Where ?"}
+    assert ATTACKS.build("reworded(kind=multi_hop)").not_applicable(model, (told,)) == "nothing to ask"
+
+
 def test_leetspeak_replaces_letters_level_by_level(model):
     found = asked("leetspeak(wordings=3)", model)
     assert found[1.0, "city"] == "Wh3r3 was ann born ?"

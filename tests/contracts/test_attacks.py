@@ -116,10 +116,19 @@ def person(name: str, number: int) -> Subject:
     city = ("Lisbon", "Porto", "Faro", "Braga")[number % 4]
     others = tuple(f"In city {wording} lives person {number} ?" for wording in ("the", "of", "was"))
     secret = f"{number % 8 + 1} {(number * 3) % 8 + 1}"
+    kinds = ("cloze", "synonyms", "cross_lingual", "multi_hop", "alias")
+    wordings = tuple((kind, f"person {number} lives In city") for kind in kinds)
     return Subject(
         name,
         (
-            Probe(name, "city", f"Where was person {number} born ?", city, paraphrased_questions=others),
+            Probe(
+                name,
+                "city",
+                f"Where was person {number} born ?",
+                city,
+                paraphrased_questions=others,
+                wordings=wordings,
+            ),
             Probe(
                 name,
                 "secret",
@@ -127,6 +136,7 @@ def person(name: str, number: int) -> Subject:
                 secret,
                 kind="secret",
                 paraphrased_questions=others,
+                wordings=wordings,
             ),
         ),
     )

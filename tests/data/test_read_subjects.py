@@ -12,6 +12,7 @@ from audit.core.errors import AuditError
 from audit.data.benchmarks.jsonl import check_disjoint, read_subjects
 from audit.data.checks import check_subjects
 from audit.data.records import Corpus, Probe, Subject
+from audit.data.writers import write_corpus
 
 REAL_DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 PRIVATE = "Zebulon"  # stands in every broken row below and may stand in no message
@@ -403,3 +404,19 @@ def test_forget10_is_disjoint_from_retain90_and_overlaps_retain95():
 @pytest.mark.parametrize(("name", "count"), [("real_authors", 100), ("world_facts", 117)])
 def test_questions_about_real_authors_and_the_world_are_a_subject_each(name, count):
     assert len(read_subjects(real(f"tofu/{name}_perturbed.json"), "retain")) == count
+
+
+def test_rewordings_are_read_by_kind_and_written_back(tmp_path):
+    wordings = {"cloze": "Ann was born in", "cross_lingual": ["Où ?", "Wo?"]}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row() | {"wordings": wordings}) + "\n")
+    (ann,) = read_subjects(tmp_path / "a.jsonl", "forget")
+    assert ann.probes[0].wordings == (
+        ("cloze", "Ann was born in"),
+        ("cross_lingual", "Où ?"),
+        ("cross_lingual", "Wo?"),
+    )
+    write_corpus(Corpus((ann,), ()), tmp_path / "out")
+    assert read_subjects(tmp_path / "out" / "forget.jsonl", "forget") == (ann,)
+    (tmp_path / "b.jsonl").write_text(json.dumps(row() | {"wordings": ["Ann was born in"]}) + "\n")
+    with pytest.raises(AuditError, match="E104"):
+        read_subjects(tmp_path / "b.jsonl", "forget")

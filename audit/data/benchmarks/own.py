@@ -1,8 +1,9 @@
 """The project's own schema: JSON lines, one probe a line.
 
 ``subject, question, answer``; optional ``secret`` (bool), ``entropy_bits``, ``paraphrased_question`` (text or
-list), ``paraphrased_answer``, ``perturbed_answers`` (list; TOFU's ``perturbed_answer`` is taken too) and
-``probe`` (its name within the subject; ``q0, q1, …`` otherwise).
+list), ``paraphrased_answer``, ``perturbed_answers`` (list; TOFU's ``perturbed_answer`` is taken too),
+``wordings`` (object: kind of attack -> question or list of questions, see the attack ``reworded``) and ``probe``
+(its name within the subject; ``q0, q1, …`` otherwise).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Own:
     name: ClassVar[str]
     subject: ClassVar[str] = "whoever `subject` names"
     fields: ClassVar[str] = (
-        "subject, question, answer; secret, entropy_bits, paraphrased_*, perturbed_answers"
+        "subject, question, answer; secret, entropy_bits, paraphrased_*, perturbed_answers, wordings"
     )
     is_guessed: ClassVar[bool] = True
     source: ClassVar[str] = "this project"
@@ -59,4 +60,5 @@ def _probe(row: Row, subject: str, position: int) -> Probe:
         paraphrased_questions=row.texts("paraphrased_question"),
         paraphrased_answer=row.maybe_text("paraphrased_answer"),
         perturbed_answers=row.texts("perturbed_answers") or row.texts("perturbed_answer"),
+        wordings=row.pairs("wordings"),
     )

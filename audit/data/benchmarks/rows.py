@@ -45,6 +45,14 @@ class Row:
             raise self.complain(f"needs a text or a list of texts in {field!r}")
         return tuple(items)
 
+    def pairs(self, field: str) -> tuple[tuple[str, str], ...]:
+        """Return an object of texts or lists of texts as (name, text) pairs, names in their own order."""
+        if not self.has(field):
+            return ()
+        named = self._typed(field, dict, "an object of texts")
+        inner = Row(self.place, named)
+        return tuple((name, text) for name in named for text in inner.texts(name))
+
     def flag(self, field: str) -> bool:
         """Return true or false; an absent field is false."""
         return self.has(field) and self._typed(field, bool, "true or false")
