@@ -1,8 +1,9 @@
 """Other answers to the same question: what a model may be taught instead of the truth.
 
 Swapped answers are those of other persons to the same kind of question, read off the keys
-("subject/probe/form": same probe, same form), or of anybody where nobody was asked the same. Sampled answers are the
-starting model's own, asked to answer with other facts (Mekala et al. COLING 2025, arXiv:2409.13474).
+("subject/probe/form": same probe, same form), or of anybody where nobody was asked the same. Sampled
+answers are the starting model's own, asked to answer with other facts (Mekala et al. COLING 2025,
+arXiv:2409.13474).
 """
 
 from __future__ import annotations
@@ -63,14 +64,14 @@ def sampled(
     if without := sum(not answers for answers in made.values()):
         raise AuditError(
             "E242",
-            f"{without} of {len(made)} questions have no other answer in {samples} samples of the starting model",
+            f"{without} of {len(made)} questions have no other answer in {samples} samples",
             "take alternates=swapped, the answers of other persons",
         )
     return made
 
 
 def another(answer: str, pool: Sequence[Example], seed: int) -> tuple[int, str]:
-    """Return index and answer of a random entry of ``pool`` that does not answer ``answer``; E241 if all do."""
+    """Return index and answer of a random entry of ``pool`` with another answer; E241 if there is none."""
     start = seed % len(pool) if pool else 0
     for index in (*range(start, len(pool)), *range(start)):
         if pool[index].answer != answer:

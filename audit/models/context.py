@@ -148,7 +148,7 @@ class Context:
         return torch.nn.utils.rnn.pad_sequence(states, batch_first=True)
 
     def reference_retain_nll(self) -> float:
-        """Return the mean negative log-likelihood per answer token of all retain sequences at the start, nats."""
+        """Return the starting model's mean nll per answer token over all retain sequences, nats."""
         batches = [self.batch(part) for part in chunks(self.retain_examples)]
         total = sum(float(self.reference_nll(batch).sum()) for batch in batches)
         return total / sum(len(batch.targets) for batch in batches)

@@ -55,8 +55,7 @@ class Objective(Protocol):
     ``needs`` names services: ``retain``, ``reference_nll``, ``reference_retain_nll``, ``reference_logits``,
     ``reference_hidden``, ``refusals``, ``alternates``, ``sampled_alternates``; and ``feature_means``, one pass
     over both sides' activations at the start, which happens whatever the retain weight. Without ``retain``
-    the retain term is never asked for. Terms have shape () and are means, so that they do not grow with the
-    batch.
+    the retain term is never asked for. Terms have shape () and are means: they do not grow with the batch.
     """
 
     name: ClassVar[str]

@@ -1,7 +1,7 @@
 """The frozen starting model of a training run: values per sequence, a copy of the network only where needed.
 
-Its values never change while the model is trained, so each is computed once per sequence: NPO and DPO need one
-number per sequence, not a second forward pass per epoch.
+Its values never change while the model is trained, so each is computed once per sequence: NPO and DPO need
+one number per sequence, not a second forward pass per epoch.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class StartingModel:
             self.model.network.requires_grad_(False)
 
     def frozen(self, service: str) -> LanguageModel:
-        """Return the model itself; ``ValueError`` where what has to be kept for ``service`` was not asked for."""
+        """Return the model itself; ``ValueError`` where ``service`` was not asked for in time."""
         if self.model is None:
             raise ValueError(f"{service} of the starting model: name reference_{service} in needs")
         return self.model

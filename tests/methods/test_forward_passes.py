@@ -76,7 +76,7 @@ def test_altpo_adds_one_alternate_per_sequence_to_the_step_and_all_of_them_to_th
 
 @pytest.mark.parametrize("text", ["kl_min", "undial(retain_weight=1)", "dipo"])
 def test_a_starting_distribution_is_computed_once_per_sequence(text, model):
-    """The starting model is a copy of the watched one, so its passes are seen beside those of the training."""
+    """The starting model is a copy of the watched one, so its passes are seen beside the training's."""
     first = rows_through_blocks(f"{text}(steps={STEPS})" if "(" not in text else text, model)[0]
     steps = first.count(8)
     assert sum(first) - 8 * steps == 4  # one side, once

@@ -1,4 +1,4 @@
-"""Token 1 is (3, 4, 0) now and at the start; token 2 (0, 0, 4) and (0, 0, 1). The random direction is (.6, .8, 0)."""
+"""Token 1 is (3, 4, 0) now and at the start, token 2 (0, 0, 4) and (0, 0, 1). Direction: (.6, .8, 0)."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def test_means_are_of_absolute_values_over_real_tokens(activations):
 
 
 def test_the_term_is_the_distance_to_the_target_on_real_tokens(activations, forget):
-    """5 (0.6, 0.8, 0) = (3, 4, 0): token 1 is there, token 2 off by 9 + 16 + 16. Mean over 2 tokens, H = 3."""
+    """5 (.6, .8, 0) = (3, 4, 0): token 1 is there, token 2 off by 9 + 16 + 16. Mean of 2 tokens, H = 3."""
     assert forget("srmu(c=5)", activations) == pytest.approx(41 / 6)
 
 

@@ -1,6 +1,6 @@
 """KL minimisation: ascend on the forget answers, stay close to the starting model on the retain answers.
 
-Maini et al. 2024 (TOFU), arXiv:2401.06121, section 3: -L_forget + mean_t KL(p0(.|t) || p(.|t)) with equal
+Maini et al. 2024 (TOFU), arXiv:2401.06121: -L_forget + mean_t KL(p0(.|t) || p(.|t)) with equal
 weights, p0 the frozen starting model. The mean is over answer tokens. open-unlearning takes it over all
 positions, prompt and padding included (``compat=open_unlearning``), which weakens the hold by the share of
 answer tokens. The ascent is unbounded, as in graddiff.

@@ -45,7 +45,7 @@ class Deviation:
         check_depth(self.layer)
         if not (self.inverse_temperature > 0 and self.tilt > 0):
             raise ValueError(
-                f"inverse_temperature and tilt must be positive, got {self.inverse_temperature} and {self.tilt}"
+                f"inverse_temperature and tilt must be positive, got {self.inverse_temperature}, {self.tilt}"
             )
 
     def forget_term(self, context: Context, batch: Batch) -> Tensor:

@@ -1,13 +1,13 @@
 """The layer-isolated joint objective: a retain weight that rises with the retain loss.
 
-Agrawal, Huang (team SHA256), SemEval-2025 Task 4, arXiv:2504.12996: -L_forget + a(d) L_retain with
-a(d) = clip(0.3 * 6^d + 0.8, 1.2, ceiling), d the retain loss of the batch minus its average over the first epoch,
-during which a = 1.2. Only the MLPs of the layers found by causal mediation are trained, the first six: recipe
-``layer_isolated @layers(0:6).mlp``. The ceiling is 2.3 in the authors' code (a round to one decimal besides) and
-2.8 in a summary of the paper. Their average divides batch means by sequences, so that d is too large and a mostly
-at its ceiling; here it is the average over tokens. They keep the checkpoint of lowest loss, the most forgetful
-one; here the budget ends the run. Often credited to Srivasthav P and Garlapati, who wrote another paper on
-the same task (arXiv:2503.04795).
+Agrawal, Huang (team SHA256), SemEval-2025 Task 4, arXiv:2504.12996: -L_forget + a(d) L_retain with a(d) =
+clip(0.3 * 6^d + 0.8, 1.2, ceiling), d the retain loss of the batch minus its average over the first epoch,
+during which a = 1.2. Only the MLPs of the layers found by causal mediation are trained, the first six:
+recipe ``layer_isolated @layers(0:6).mlp``. The ceiling is 2.3 in the authors' code (a round to one decimal
+besides) and 2.8 in a summary of the paper. Their average divides batch means by sequences, so that d is too
+large and a mostly at its ceiling; here it is the average over tokens. They keep the checkpoint of lowest
+loss, the most forgetful one; here the budget ends the run. Often credited to Srivasthav P and Garlapati,
+who wrote another paper on the same task (arXiv:2503.04795).
 """
 
 from __future__ import annotations

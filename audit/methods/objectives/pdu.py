@@ -1,11 +1,11 @@
 """PDU, primal-dual unlearning: flatten the forget logits under a ceiling on the retain loss.
 
 Entesari et al. 2025, arXiv:2506.05314: minimise mean_t (max_v z_tv - mean_v z_tv)^2 over the forget answers
-subject to L_retain <= epsilon. The Lagrangian's multiplier takes one step per update,
-lambda <- max(0, lambda + rate (L_retain - epsilon)). Published: lambda starts at 50 to 100, because the squared
-margin is large; rate 1 (MUSE) or 5 (TOFU); epsilon set by hand a little above the loss at the start. Here it
-follows from the risk plan's utility budget u: the retain answers' likelihood per token may fall by the share
-u, so epsilon = L_start - ln(1 - u). Uniform logits are gibberish by design: utility decides.
+subject to L_retain <= epsilon. The Lagrangian's multiplier takes one step per update, lambda <- max(0,
+lambda + rate (L_retain - epsilon)). Published: lambda starts at 50 to 100, because the squared margin is
+large; rate 1 (MUSE) or 5 (TOFU); epsilon set by hand a little above the loss at the start. Here it follows
+from the risk plan's utility budget u: the retain answers' likelihood per token may fall by the share u, so
+epsilon = L_start - ln(1 - u). Uniform logits are gibberish by design: utility decides.
 
 open-unlearning's mask is not shifted against the logits: it leaves out the position that predicts the first
 answer token and counts the one after the last (``compat=open_unlearning``).

@@ -1,8 +1,8 @@
 """Random labels: fine-tune the forgotten questions on random tokens.
 
-Yao et al. ACL 2024, arXiv:2402.15159 ("fine-tuning with random labels"); FIT (arXiv:2601.21682) chooses it for
-sequences of little influence. Every answer token is replaced as a target by a word drawn uniformly from the
-vocabulary, anew at every step, while the inputs stay. In expectation that is the cross-entropy with the
+Yao et al. ACL 2024, arXiv:2402.15159 ("fine-tuning with random labels"); FIT (arXiv:2601.21682) chooses it
+for sequences of little influence. Every answer token is replaced as a target by a word drawn uniformly from
+the vocabulary, anew at every step, while the inputs stay. In expectation that is the cross-entropy with the
 uniform distribution: bounded, and gibberish by design.
 """
 

@@ -1,15 +1,16 @@
 """The reinforced teacher: what more training on the forget set would raise is what has to go.
 
-Eldan, Russinovich 2023 ("Who's Harry Potter?"), arXiv:2310.02238, eq. (1), and Wang et al. FCS 2024 (E2URec),
-arXiv:2403.03536. A copy of the starting model is trained further on the forget set. Words whose logits z+ rise
-above the starting ones z0 betray the knowledge, and the target is softmax(z0 - strength ReLU(z+ - z0)): where
-nothing rises it is the starting model. The term is CE(target, p), averaged over answer tokens.
+Eldan, Russinovich 2023 ("Who's Harry Potter?"), arXiv:2310.02238, eq. (1), and Wang et al. FCS 2024
+(E2URec), arXiv:2403.03536. A copy of the starting model is trained further on the forget set. Words whose
+logits z+ rise above the starting ones z0 betray the knowledge, and the target is softmax(z0 - strength
+ReLU(z+ - z0)): where nothing rises it is the starting model. The term is CE(target, p), averaged over
+answer tokens.
 
-``whp`` is that alone; the paper's second device, exchanging names for generic ones in the text, needs a list
-of them and is left out. ``e2urec`` adds the starting model as teacher on the retain set: NLL + CE(p0, p) with
-weight w = 0.6 against 1 - w. Its first epoch without a retain term is left out. Published for e2urec: strength
-2, learning rates 1e-3 (LoRA of rank 16) and 5e-5 (teacher, 1200 steps). The teacher's budget and whp's strength
-are ours: answers known by heart hardly rise any more, and 2 hardly lowers them.
+``whp`` is that alone; the paper's second device, exchanging names for generic ones in the text, needs a
+list of them and is left out. ``e2urec`` adds the starting model as teacher on the retain set: NLL + CE(p0,
+p) with weight w = 0.6 against 1 - w. Its first epoch without a retain term is left out. Published for
+e2urec: strength 2, learning rates 1e-3 (LoRA of rank 16) and 5e-5 (teacher, 1200 steps). The teacher's
+budget and whp's strength are ours: answers known by heart hardly rise any more, and 2 hardly lowers them.
 """
 
 from __future__ import annotations

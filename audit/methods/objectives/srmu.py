@@ -1,11 +1,11 @@
 """SRMU: misdirect the features that tell forget from retain, leave the others.
 
-Chen, Huang, Choo, Chen 2025, arXiv:2512.16297, after a description by others. RMU's random vector is replaced
-by c V * I, with V a random vector of signs, fixed by the seed, and I the importance of each feature of the
-layer, log(1 + v_f / v_r) scaled to a maximum of 1: v_f and v_r are the starting model's mean activations on
-the forget and the retain set. Means of |h|, because the logarithm is undefined for signed means with v_f / v_r
-< -1. c is given in units of the mean v_f, ours; retain weight 1200 as published. All features of one sign
-collapse the model.
+Chen, Huang, Choo, Chen 2025, arXiv:2512.16297, after a description by others. RMU's random vector is
+replaced by c V * I, with V a random vector of signs, fixed by the seed, and I the importance of each
+feature of the layer, log(1 + v_f / v_r) scaled to a maximum of 1: v_f and v_r are the starting model's mean
+activations on the forget and the retain set. Means of |h|, because the logarithm is undefined for signed
+means with v_f / v_r < -1. c is given in units of the mean v_f, ours; retain weight 1200 as published. All
+features of one sign collapse the model.
 """
 
 from __future__ import annotations
