@@ -42,7 +42,7 @@ def quantile_upper(losses: np.ndarray, share: float, delta: float, population: i
     return 1.0 if rank is None else float(ordered[rank - 1])
 
 
-def quantile_rank(n: int, share: float, delta: float, population: int | None = None) -> int | None:
+def quantile_rank(n: int, share: float | Fraction, delta: float, population: int | None = None) -> int | None:
     """Return k such that the k-th smallest of n losses is the bound; None if even the largest is not enough."""
     if population is not None and not 0 <= n <= population:
         raise ValueError(f"{n} units cannot come from a list of {population}")
@@ -88,7 +88,7 @@ def _ordered(losses: np.ndarray) -> np.ndarray:
     return np.sort(filled)
 
 
-def _share(share: float) -> Fraction:
+def _share(share: float | Fraction) -> Fraction:
     if not 0 < share < 1:
         raise ValueError(f"share must be in (0, 1), got share={share}")
     return exact(share)
