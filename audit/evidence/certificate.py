@@ -162,7 +162,7 @@ class Certificate:
     delta: float
     family: str  # constructor text of the multiplicity procedure: holm, graphical(insurance=0.2), …
     family_size: int  # K: every locked configuration, dropped and crashed ones included
-    estimand: str  # list | census
+    estimand: str  # list | census | probes | subjects
     primary: tuple[str, ...]
     units: tuple[tuple[str, int], ...]  # ("forget: named", 150), ("forget: auditable", 149), …
     configurations: tuple[ConfigurationResult, ...]  # candidates, in plan order
@@ -175,6 +175,7 @@ class Certificate:
     sentences: tuple[str, ...]  # STATISTICS §7, one per valid checkpoint
     not_said: tuple[str, ...]
     utility_loss: str = "utility_harm"
+    estimand_claim: str = ""  # a sentence: what the rates are rates of
     order_source: str = ""  # where an ordered family has its order from: tune | plan; "" without one
     order: tuple[str, ...] = ()  # configurations, first tested first
     confirmed_checkpoint: str | None = None

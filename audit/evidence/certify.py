@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from audit.evidence import clauses, controls, summary, wording
+from audit.evidence import clauses, controls, estimand_words, summary, wording
 from audit.evidence.certificate import (
     Certificate,
     ClauseResult,
@@ -60,6 +60,7 @@ class _Certifier:
             family=s.family,
             family_size=len(candidates),
             estimand=self.estimand,
+            estimand_claim=estimand_words.claim(self.assembly, self.estimand),
             primary=s.primary,
             units=summary.unit_counts(self.assembly),
             configurations=candidates,
@@ -86,8 +87,11 @@ class _Certifier:
 
     @cached_property
     def estimand(self) -> str:
-        opened, population = len(self.assembly.opened("forget")), self.assembly.population("forget")
-        return "census" if opened == population else "list"
+        """The lock's estimand; ``census`` where all of a list was counted and would be counted the same again."""
+        assembly = self.assembly
+        counted = len(assembly.opened("forget")) + len(assembly.seen("forget"))
+        whole = assembly.claim.fixed and counted == assembly.population("forget")
+        return "census" if whole and assembly.claim.estimand == "list" else assembly.claim.estimand
 
     @cached_property
     def fitted(self) -> _Fitted:
@@ -246,13 +250,17 @@ class _Certifier:
         return tuple(clauses.results(self.assembly, tables, bounds, row, name))
 
     def _confirmation(self, name: str) -> Confirmation | None:
-        """Count calibrate and sealed units together for the one confirmed configuration."""
+        """Count calibrate and sealed units together for the one confirmed configuration.
+
+        A census needs no level. Where bounds remain they are simultaneous over the family: the configuration was
+        chosen on the calibrate units, which stand among those that are bounded.
+        """
         if self.header.get("confirmed", {}).get("configuration") != name:
             return None
         tables = self.assembly.deciding((name,), ("calibrate", "sealed"))
-        delta = self.settings.delta
+        level = self.settings.delta / tables.table.family_size
         bounds = [
-            bound_clause(c, self.settings.alpha_forget, Levels(delta, delta, delta))
+            bound_clause(c, self.settings.alpha_forget, Levels(level, level, level))
             for c in tables.table.clauses
         ]
         forget = [
@@ -317,9 +325,9 @@ class _Certifier:
             result,
             primary=s.primary,
             attacks=list(dict.fromkeys(attack_label(c.attack, c.dose) for c in measured)),
-            units=len(assembly.opened("forget")),
-            population=assembly.population("forget"),
-            estimand=self.estimand,
+            counted=estimand_words.counted(assembly, self.estimand),
+            census=self.estimand == "census",
+            draws=estimand_words.draws(self.estimand),
             confidence=1 - s.delta,
             alpha_utility=s.alpha_utility,
             utility_loss=assembly.utility_loss,

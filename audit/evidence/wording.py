@@ -30,9 +30,9 @@ def sentence(
     *,
     primary: tuple[str, ...],
     attacks: list[str],
-    units: int,
-    population: int,
-    estimand: str,
+    counted: str,
+    census: bool,
+    draws: str,
     confidence: float,
     alpha_utility: float,
     utility_loss: str,
@@ -45,18 +45,17 @@ def sentence(
 ) -> str:
     """Return the one sentence that a certificate says about a checkpoint in the valid set.
 
-    Where everything was counted no confidence is attached; how imported configurations were chosen is unknown.
+    ``counted`` says who was opened, ``draws`` what a repetition would draw anew. Where everything was counted (``census``) no confidence is attached; how imported
+    configurations were chosen is unknown.
     """
-    census = estimand == "census"
     rate = " or ".join(LOSSES[name] for name in primary)
-    drawn = "all counted" if census else "drawn without replacement from a finite list, by lot after training"
     kind = "census" if census else f"simultaneous over {family_size} configurations"
-    counted = census and all(clause.census for clause in result.clauses)  # utility too
-    sure = "" if counted else f" at confidence {confidence:g} over repeated draws of the subjects"
+    exact = census and all(clause.census for clause in result.clauses)  # utility too
+    sure = "" if exact else f" at confidence {confidence:g} over repeated draws of the {draws}"
     chosen = "were given as logs" if imported else "were frozen before any score was seen"
     error = (
         ""
-        if counted
+        if exact
         else f"; the procedure lists one that exceeds a budget in at most {1 - confidence:.3g} of such draws"
     )
     confirmed = result.confirmation
@@ -73,11 +72,11 @@ def sentence(
         value += f", and {rounded_up(confirmed.upper)} ({kind})"
     parts = [
         f"For checkpoint {result.checkpoint[:12] or result.label},",
-        f"{units} of the {population} subjects ({drawn}), under each of the attacks",
+        f"{counted}, under each of the attacks",
         f"{', '.join(attacks)} as realised: the rate of {rate} is {value}{sure},",
         "with checkpoints, twins and attacks held fixed;",
         f"{LOSSES[utility_loss]} at most {alpha_utility:g} on average;",
-        f"{family_size} configurations {chosen}{'' if counted else f', tested {tested}'}{error};",
+        f"{family_size} configurations {chosen}{'' if exact else f', tested {tested}'}{error};",
         f"a model that never knew would show {base_rate}; {not_auditable} subjects are not auditable.",
     ]
     return " ".join(parts)

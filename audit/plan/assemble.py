@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from audit.measurements.table import OPENED_BEFORE, Measurements
-from audit.plan import ordering
+from audit.plan import estimands, ordering
 from audit.plan.cube import Cell as CubeCell
 from audit.plan.cube import Cube
 from audit.plan.forget_losses import FORGET_LOSSES, Cell
@@ -58,12 +58,14 @@ class Assembly:
         self.settings = Settings.of(self.header)
         self.cube = Cube.of(measurements)
         self._units = measurements.units.set_index("subject")
+        self.claim = estimands.claim_of(self.header, self.settings)
         self._opened: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         self._computed: dict[tuple[str, CubeCell, tuple[str, ...]], np.ndarray | None] = {}
         self._states = {
             (c["configuration"], c["attack"], float(c["dose"]), c["side"]): (c["state"], c["reason"])
             for c in self.header["coverage"]
         }
+        self._check_claim(measurements)
 
     # -- who is counted ----------------------------------------------------------------------------------------
 
@@ -121,8 +123,10 @@ class Assembly:
         """Return one column of the units table (``list``, ``half``, ``group``, …) for ``subjects``, in their order."""
         return self._units.loc[subjects, column].to_numpy()
 
-    def population(self, side: str) -> int:
-        """N of the finite list the opened units of a side were drawn from."""
+    def population(self, side: str) -> int | None:
+        """N of the finite list the opened units of a side were drawn from; None for draws of no list."""
+        if self._draws(side):
+            return None
         if self.settings.imported:
             return int(self.header["lists"][side]["size"])
         return len(self.opened(side, ("calibrate", "sealed"))) + len(self.seen(side))
@@ -271,6 +275,21 @@ class Assembly:
         if population is not None:
             population -= int((~counted).sum())
         return self._clause(promise, values, names, states, int(counted[: len(opened)].sum()), population)
+
+    def _draws(self, side: str) -> bool:
+        """Whether units are i.i.d. draws: requests on both sides, fresh probes on the forget side alone."""
+        return self.claim.independent and (side == "forget" or self.claim.estimand == "subjects")
+
+    def _check_claim(self, measurements: Measurements) -> None:
+        """Raise E435, E437 or E439 where units or probes are not what the claim needs."""
+        if self.claim.independent or not self.claim.fixed:
+            estimands.refuse_counted(len(self.seen("forget")) + len(self.seen("retain")))
+        units = self.opened("forget", ("calibrate", "sealed"))
+        if self.claim.estimand == "subjects":
+            estimands.demand_requests(len(self.opened("forget")), self.settings)
+        if self.claim.estimand == "probes":
+            asked = measurements.probes["subject"].value_counts()
+            estimands.demand_batches([int(asked.get(unit, 0)) for unit in units], self.claim)
 
     def _sample(self, side: str, splits: tuple[str, ...]) -> tuple[list[str], list[str], int | None]:
         """Units of a side, those that an earlier audit opened, and N; tune units belong to no list."""

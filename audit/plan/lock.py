@@ -91,6 +91,7 @@ _DECIDING_FIELDS = (
     "budget",
     "risk_weights",
     "confidence",
+    "estimand",
     "family",
     "sizes",
     "prompt",

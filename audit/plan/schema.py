@@ -11,10 +11,12 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from audit.core.errors import AuditError
 from audit.core.registry import canonical
+from audit.plan.estimands import of_own_run
+from audit.risk.estimands import Estimand
 from audit.risk.froc import Weights
 from audit.risk.multiplicity.base import PROCEDURES
 
@@ -158,6 +160,8 @@ class Plan(_Record):
     """of the risk score e_R, which ranks and never decides; default: one half each"""
     confidence: Share = 0.95
     """1 - delta, over repeated draws of the subjects"""
+    estimand: Annotated[Estimand, BeforeValidator(of_own_run)] = "list"
+    """what rates are about: the named list; one run on a fixed bank of questions supports neither probes nor subjects"""
     family: Annotated[str, AfterValidator(_procedure)] = "holm"
     """how the error is shared over candidates: holm, bonferroni; along an order: fixed_sequence, fallback, graphical"""
     order: Literal["tune", "plan"] | None = None

@@ -7,6 +7,7 @@ from typing import Any
 
 from audit.core.errors import AuditError
 from audit.plan.schema import Budget, Loss
+from audit.risk.estimands import Estimand
 from audit.risk.multiplicity.base import PROCEDURES
 
 
@@ -29,6 +30,7 @@ class Settings:
     tau: float
     imported: bool
     title: str
+    estimand: Estimand = "list"
 
     @classmethod
     def of(cls, header: dict[str, Any]) -> Settings:
@@ -48,6 +50,7 @@ class Settings:
             tau=loss.tau,
             imported=imported,
             title=lock["title"],
+            estimand=lock.get("estimand", "list"),  # the first locks knew no other
         )
 
 

@@ -53,6 +53,7 @@ def template() -> str:
         *_block(Budget, {"forget": 0.1, "utility": 0.1}),
         "# " + _line("risk_weights", "{forget: 0.5, utility: 0.5}", plan["risk_weights"].description),
         _line("confidence", 0.95, plan["confidence"].description),
+        _line("estimand", "list", plan["estimand"].description),
         _line("family", "holm", plan["family"].description),
         "# " + _line("order", "tune", plan["order"].description),
         "# " + _line("score_tune", "true", plan["score_tune"].description),

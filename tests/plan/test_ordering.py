@@ -1,5 +1,7 @@
 """Where the order of testing comes from: settled with the plan, learned on tune units, never on what is tested."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hand_made import INT4, NONE, Audit
@@ -19,7 +21,7 @@ NAMES = ("npo", "simnpo", "ga")
 
 def plan(candidates=("npo", "ga"), **changes):
     raw = {"laboratory": {"subject": "tiny"}, "candidates": list(candidates)} | changes
-    return parse_plan(raw, base=__import__("pathlib").Path("."))
+    return parse_plan(raw, base=Path("."))
 
 
 def resolved(sizes=WITH_TUNE, **changes):

@@ -34,7 +34,7 @@ def show() -> None:
         f"lock: `{certificate.lock_digest}`",
         f"multiplicity: {certificate.family}, K = {certificate.family_size}"
         + (f", order from {certificate.order_source}" if certificate.order_source else ""),
-        f"estimand: {certificate.estimand}",
+        f"estimand: {certificate.estimand}. {certificate.estimand_claim}",
         *(f"subjects, {name}: {count}" for name, count in certificate.units),
         *(f"{c.label}: `{c.checkpoint or 'no digest in the log'}`" for c in certificate.valid_set),
     ]
