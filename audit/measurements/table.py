@@ -55,6 +55,8 @@ class Measurements:
         ``configurations``: [{"configuration", "role", "checkpoint", "recipe", "status"}];
         ``losses``: "fixed" | "random";
         ``coverage``: [{"configuration", "attack", "dose", "side", "state", "reason"}].
+        Optional: ``unit``: "subject" (default) | "request"; ``probe_generator`` of probes drawn afresh: {"name",
+        "digest", "batch" (probes per draw), "draws": "independent" (one row of units is one draw) | "one per subject"}.
 
     """
 
