@@ -1,7 +1,8 @@
 """What a training run minimises and who may look in: the interfaces of the one step loop.
 
-An objective has a forget term and a retain term; a step transform changes the update, a weighting how often a
-sequence is seen, a callback looks on. Implementations are frozen dataclasses on the floors above.
+An objective has a forget term and a retain term; a step transform (``audit.models.update``) changes the
+update, a weighting how often a sequence is seen, a callback looks on. Implementations are frozen dataclasses on
+the floors above.
 """
 
 from __future__ import annotations
@@ -67,14 +68,6 @@ class Objective(Protocol):
 
     def retain_term(self, context: Context, batch: Batch) -> Tensor:
         """Return the retain term of a batch of retain sequences."""
-        ...
-
-
-class Step(Protocol):
-    """Changes the update: gradients of the two weighted terms in, one gradient per parameter out."""
-
-    def transform(self, context: Context, forget: list[Tensor], retain: list[Tensor]) -> list[Tensor]:
-        """Return the gradients to apply; ``forget[i] + retain[i]`` is what no transform would use."""
         ...
 
 

@@ -20,8 +20,9 @@ from audit.core.seeds import generator
 from audit.models.batches import Batch, Example
 from audit.models.context import Context
 from audit.models.load import LanguageModel
-from audit.models.objective import NLL, Budget, Callback, Objective, Step, Weighting
+from audit.models.objective import NLL, Budget, Callback, Objective, Weighting
 from audit.models.scope import Scope
+from audit.models.update import GradientStep, Side, Step, Update, UpdateStep
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,6 +36,7 @@ __all__ = [
     "Example",
     "Objective",
     "Step",
+    "Update",
     "Weighting",
     "fit",
     "train",
@@ -52,7 +54,7 @@ def train(
     *,
     scope: Scope | None = None,
     seed: int = 0,
-    step: Step | None = None,
+    steps: Sequence[Step] = (),
     weighting: Weighting | None = None,
     callbacks: Sequence[Callback] = (),
     progress: Progress | None = None,
@@ -82,13 +84,12 @@ def train(
         budget,
         _stream(forget, size, generator(seed, "forget order"), weights) if uses_forget else None,
         _stream(retain, min(size, len(retain)), generator(seed, "retain order")) if uses_retain else None,
-        step,
+        tuple(steps),
     )
     rates = [(adamw, budget.lr_at)]
     _loop(
         context,
         sides,
-        parameters,
         rates,
         budget.steps,
         budget.clip,
@@ -125,8 +126,8 @@ def fit(
     rates = [(chosen, _cosine(peak, steps, warmup)) for chosen, peak in peaks]
     context = Context(model, examples, (), seed)
     stream = _stream(examples, min(batch, len(examples)), generator(seed, "fit order"))
-    sides = _Sides(NLL(), Budget(forget_weight=1.0, retain_weight=0.0), stream, None, None)
-    _loop(context, sides, parameters, rates, steps, clip, (), progress or NullProgress(), stage)
+    sides = _Sides(NLL(), Budget(forget_weight=1.0, retain_weight=0.0), stream, None, ())
+    _loop(context, sides, rates, steps, clip, (), progress or NullProgress(), stage)
 
 
 @dataclass
@@ -137,13 +138,23 @@ class _Sides:
     budget: Budget
     forget: Iterator[list[Example]] | None
     retain: Iterator[list[Example]] | None
-    transform: Step | None
+    steps: tuple[Step, ...]
+
+    @property
+    def apart(self) -> bool:
+        """Whether a transform asks for the two sides' gradients apart."""
+        return any(isinstance(step, GradientStep) for step in self.steps)
+
+    def term(self, context: Context, side: Side, batch: Batch) -> Tensor:
+        """Return a side's weighted term on a batch, shape ()."""
+        if side == "forget":
+            return self.budget.forget_weight * self.objective.forget_term(context, batch)
+        return self.budget.retain_weight * self.objective.retain_term(context, batch)
 
 
 def _loop(
     context: Context,
     sides: _Sides,
-    parameters: list[Any],
     rates: Sequence[tuple[Any, Callable[[int], float]]],
     steps: int,
     clip: float,
@@ -151,18 +162,19 @@ def _loop(
     progress: Progress,
     stage: str,
 ) -> None:
+    weights = {name: p for name, p in context.model.network.named_parameters() if p.requires_grad}
+    update = Update(context, weights, rates[0][0], lambda side, batch: sides.term(context, side, batch))
     progress.start(stage, steps)
     for step in range(steps):
         forget, retain = (next(side) if side else None for side in (sides.forget, sides.retain))
-        context.begin(step, forget, retain, shared=sides.transform is None)
-        _backward(context, sides, parameters)
+        context.begin(step, forget, retain, shared=not sides.apart)
+        _backward(update, sides)
         if clip:
-            torch.nn.utils.clip_grad_norm_(parameters, clip)
+            torch.nn.utils.clip_grad_norm_(weights.values(), clip)
         for optimizer, rate in rates:
             for group in optimizer.param_groups:
                 group["lr"] = rate(step)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        _move(update, [optimizer for optimizer, _ in rates], sides.steps)
         context.end()
         progress.advance(stage)
         if any([callback.after_step(context) for callback in callbacks]):
@@ -171,35 +183,40 @@ def _loop(
     progress.finish(stage)
 
 
-def _backward(context: Context, sides: _Sides, parameters: list[Any]) -> None:
-    """Leave the gradients of the weighted terms in ``parameters``."""
-    if sides.transform is None:
-        terms = [term() for term in _terms(context, sides) if term is not None]
+def _backward(update: Update, sides: _Sides) -> None:
+    """Leave the gradients of the weighted terms, transformed where a step asks for it, in the weights."""
+    context = update.context
+    if not sides.apart:
+        batches: list[tuple[Side, Batch | None]] = [("forget", context.forget), ("retain", context.retain)]
+        terms = [sides.term(context, side, batch) for side, batch in batches if batch is not None]
         torch.stack(terms).sum().backward()
         return
-    grads = []
-    for term in _terms(context, sides):
-        found = (
-            torch.autograd.grad(term(), parameters, allow_unused=True) if term else [None] * len(parameters)
-        )
-        zeros = zip(found, parameters, strict=True)
-        grads.append([torch.zeros_like(p) if g is None else g for g, p in zeros])
-    for parameter, grad in zip(parameters, sides.transform.transform(context, *grads), strict=True):
-        parameter.grad = grad
+    forget, retain = update.gradient("forget"), update.gradient("retain")
+    for step in sides.steps:
+        if isinstance(step, GradientStep):
+            forget, retain = step.transform(update, forget, retain)
+    for weight, f, r in zip(update.weights.values(), forget, retain, strict=True):
+        weight.grad = f + r
 
 
-def _terms(
-    context: Context, sides: _Sides
-) -> tuple[Callable[[], Tensor] | None, Callable[[], Tensor] | None]:
-    objective, budget, forget, retain = sides.objective, sides.budget, context.forget, context.retain
-    return (
-        (lambda: budget.forget_weight * objective.forget_term(context, forget))
-        if forget is not None
-        else None,
-        (lambda: budget.retain_weight * objective.retain_term(context, retain))
-        if retain is not None
-        else None,
-    )
+def _move(update: Update, optimizers: Sequence[Any], steps: Sequence[Step]) -> None:
+    """Let the optimizers move the weights, and the steps correct the move."""
+    correcting = [step for step in steps if isinstance(step, UpdateStep)]
+    weights = list(update.weights.values())
+    before = [w.detach().clone() for w in weights] if correcting else []
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    if not correcting:
+        return
+    with torch.no_grad():
+        proposed = [w - b for w, b in zip(weights, before, strict=True)]
+        move = proposed
+        for step in correcting:
+            move = step.correct(update, move)
+        for weight, start, wanted, given in zip(weights, before, move, proposed, strict=True):
+            if wanted is not given:
+                weight.copy_(start + wanted)
 
 
 def _stream(

@@ -133,30 +133,30 @@ def test_an_objective_that_does_not_need_retain_is_never_given_it(llama):
     assert rows == [4] * SHORT.steps
 
 
-class Sum:
+class Watch:
     def __init__(self):
         self.seen = []
 
-    def transform(self, context, forget, retain):
+    def transform(self, update, forget, retain):
         self.seen.append((forget, retain))
-        return [f + r for f, r in zip(forget, retain, strict=True)]
+        return forget, retain
 
 
 class Nothing:
-    def transform(self, context, forget, retain):
-        return [torch.zeros_like(f) for f in forget]
+    def transform(self, update, forget, retain):
+        return [torch.zeros_like(f) for f in forget], [torch.zeros_like(r) for r in retain]
 
 
 def test_a_step_transform_gets_weighted_gradients_of_both_terms_apart(llama):
-    step, start, calls = Sum(), llama.clone(), count_forwards(llama)
-    train(llama, GradDiff(), FORGET, RETAIN, SHORT, step=step)
+    step, start, calls = Watch(), llama.clone(), count_forwards(llama)
+    train(llama, GradDiff(), FORGET, RETAIN, SHORT, steps=[step])
     assert len(calls) == 2 * SHORT.steps
     twin = start.clone()
     train(twin, GradDiff(), FORGET, RETAIN, SHORT)
     for ours, theirs in zip(llama.network.parameters(), twin.network.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, atol=2e-4, rtol=1e-3)
 
-    plain, heavy = Sum(), Sum()
+    plain, heavy = Watch(), Watch()
     for chosen, weight in ((plain, 1.0), (heavy, 3.0)):
         train(
             start.clone(),
@@ -164,7 +164,7 @@ def test_a_step_transform_gets_weighted_gradients_of_both_terms_apart(llama):
             FORGET,
             RETAIN,
             Budget(steps=1, batch=4, retain_weight=weight),
-            step=chosen,
+            steps=[chosen],
         )
     for light, strong in zip(plain.seen[0][1], heavy.seen[0][1], strict=True):
         torch.testing.assert_close(3 * light, strong)
@@ -172,8 +172,43 @@ def test_a_step_transform_gets_weighted_gradients_of_both_terms_apart(llama):
 
 def test_the_update_is_what_the_step_transform_returned(llama):
     before = weight_digest(llama)
-    train(llama, GradDiff(), FORGET, RETAIN, SHORT, step=Nothing())
+    train(llama, GradDiff(), FORGET, RETAIN, SHORT, steps=[Nothing()])
     assert weight_digest(llama) == before
+
+
+def test_transforms_work_from_left_to_right(llama):
+    watch = Watch()
+    train(llama, GradDiff(), FORGET, RETAIN, SHORT, steps=[Nothing(), watch])
+    assert all(float(g.abs().sum()) == 0 for pair in watch.seen for side in pair for g in side)
+
+
+class Half:
+    def correct(self, update, proposed):
+        return [0.5 * move for move in proposed]
+
+
+class AsProposed:
+    def correct(self, update, proposed):
+        return proposed
+
+
+def test_a_step_that_corrects_the_move_needs_no_gradients_apart(llama):
+    """AdamW's first step is lr * sign of the gradient (decay 0), so half of it is 0.5 lr per weight."""
+    before = [p.clone() for p in llama.network.parameters()]
+    calls = count_forwards(llama)
+    train(llama, GradDiff(), FORGET, RETAIN, Budget(lr=1e-3, steps=1, batch=4, clip=0), steps=[Half()])
+    assert len(calls) == 1
+    moves = [
+        float((p - b).detach().abs().max()) for p, b in zip(llama.network.parameters(), before, strict=True)
+    ]
+    assert max(moves) == pytest.approx(0.5e-3, rel=1e-3)
+
+
+def test_a_move_handed_back_as_it_came_changes_no_bit(llama):
+    twin = llama.clone()
+    train(llama, GradDiff(), FORGET, RETAIN, SHORT)
+    train(twin, GradDiff(), FORGET, RETAIN, SHORT, steps=[AsProposed()])
+    assert weight_digest(llama) == weight_digest(twin)
 
 
 def test_weights_outside_the_scope_stay_bit_identical(model):

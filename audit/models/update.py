@@ -1,0 +1,92 @@
+"""One update of the weights, as the step transforms see it.
+
+A transform works at one of two places, or at both: on the gradients of the two terms before the optimizer
+(``GradientStep``), and on the change of the weights that the optimizer proposes (``UpdateStep``). What has to
+hold for the weights themselves, a mask or a projection, belongs to the second place: AdamW's momentum and its
+scaling undo it at the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from audit.core.lazy import lazy
+from audit.models.batches import Example
+from audit.models.context import Context
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+torch = lazy("torch")
+
+Side = Literal["forget", "retain"]
+
+
+@dataclass(frozen=True)
+class Update:
+    """A step in the making.
+
+    Attributes
+    ----------
+    context: the run; ``context.remember`` keeps what a transform needs from step to step.
+    weights: name -> the weights that may move, in the order of all lists of tensors here.
+    optimizer: AdamW, with its moments in ``optimizer.state``.
+    term: the weighted term of a side on a batch; ValueError for a side that has none.
+
+    """
+
+    context: Context
+    weights: Mapping[str, Any]
+    optimizer: Any
+    term: Callable[[Side, Any], Tensor]
+
+    def gradient(self, side: Side, examples: Sequence[Example] | None = None) -> list[Tensor]:
+        """Return the gradient of a side's weighted term at the weights as they are now.
+
+        Of this step's batch, or of ``examples``; zeros where the step has no batch of that side.
+        """
+        batch = getattr(self.context, side) if examples is None else self.context.batch(examples)
+        parameters = list(self.weights.values())
+        if batch is None:
+            return [torch.zeros_like(p) for p in parameters]
+        found = torch.autograd.grad(self.term(side, batch), parameters, allow_unused=True)
+        self.context.end()  # what was computed on the way belongs to these weights
+        return [torch.zeros_like(p) if g is None else g for g, p in zip(found, parameters, strict=True)]
+
+
+@runtime_checkable
+class GradientStep(Protocol):
+    """Changes the gradients; forget and retain are then computed apart."""
+
+    def transform(
+        self, update: Update, forget: list[Tensor], retain: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Return both sides' gradients; the optimizer gets their sum. The given tensors stay as they are."""
+        ...
+
+
+@runtime_checkable
+class UpdateStep(Protocol):
+    """Changes what the optimizer proposes."""
+
+    def correct(self, update: Update, proposed: list[Tensor]) -> list[Tensor]:
+        """Return the change of every weight, given the optimizer's; ``update.weights`` have moved already.
+
+        A tensor handed back as it came leaves its weight bit-identical to the optimizer's.
+        """
+        ...
+
+
+Step = GradientStep | UpdateStep
+
+
+def dot(left: Sequence[Tensor], right: Sequence[Tensor]) -> float:
+    """Return the inner product of two lists of tensors, summed in float64 over the tensors."""
+    return sum(float((a * b).sum()) for a, b in zip(left, right, strict=True))
+
+
+def plus(left: Sequence[Tensor], scale: float, right: Sequence[Tensor]) -> list[Tensor]:
+    """Return left + scale right as new tensors."""
+    return [a + scale * b for a, b in zip(left, right, strict=True)]
