@@ -292,16 +292,36 @@ def test_a_batch_is_the_mean_of_its_sequences_whatever_stands_beside_them(name, 
 
 @pytest.mark.parametrize("name", [n for n in OBJECTIVES if "reference_hidden" not in METHODS[n]().needs])
 def test_the_prompt_counts_only_through_the_answers_likelihood(name, learned):
-    """A model without attention predicts from the last token alone: a longer question changes no term."""
+    short, longer = terms_by_prompt(METHODS[name](), learned)
+    assert short == pytest.approx(longer, rel=1e-4, abs=1e-7)
+
+
+def test_the_harness_catches_a_term_that_counts_the_prompt(learned):
+    short, longer = terms_by_prompt(METHODS["kl_min"](compat="open_unlearning"), learned)
+    assert short[0] == pytest.approx(longer[0], rel=1e-4)
+    assert abs(short[1] - longer[1]) > 1e-2 * abs(short[1])
+
+
+def terms_by_prompt(method: Objective, model: LanguageModel) -> list[list[float]]:
+    """Return the terms for short and for longer questions.
+
+    The model has no attention and predicts from the last token alone: nothing else of a question is seen.
+    """
     values = []
     for lengthen in ("", "now now now "):
         chosen = [replace(one, question=lengthen + one.question) for one in (*FORGET, *RETAIN)]
-        context = Context(without_attention(learned), chosen[:8], chosen[8:], seed=0)
-        context.prepare(METHODS[name]().needs, keep_reference=True)
+        made, away = without_attention(model), without_attention(moved_away(model))
+        context = Context(made, chosen[:8], chosen[8:], seed=0)
+        context.prepare(method.needs, keep_reference=True)
         # A teacher that trained on the longer questions would have learned to attend to them.
-        context.remember("reinforced teacher", lambda: without_attention(moved_away(learned)))
-        values.append([term(side, name, context, chosen[:8]) for side, _ in terms(name)])
-    assert values[0] == pytest.approx(values[1], rel=1e-4, abs=1e-7)
+        context.remember("reinforced teacher", away.clone)
+        made.network.load_state_dict(without_attention(moved_away(away)).network.state_dict())
+        sides = ("forget", "retain") if "retain" in method.needs else ("forget",)
+        with torch.no_grad():
+            values.append(
+                [float(getattr(method, f"{side}_term")(context, context.batch(chosen[:8]))) for side in sides]
+            )
+    return values
 
 
 def without_attention(model: LanguageModel) -> LanguageModel:
