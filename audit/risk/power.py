@@ -92,10 +92,7 @@ def allowed_failures(design: SampleDesign) -> int | None:
     _demand_countable(design)
     if not _certifies(design, 0):
         return None
-    if design.census or _bound(design).monotone:
-        return _last(lambda failures: _certifies(design, failures), design.n)
-    refused = (k for k in range(1, design.n + 1) if not _certifies(design, k))
-    return next(refused, design.n + 1) - 1
+    return _last(lambda failures: _certifies(design, failures), design.n)
 
 
 def failing_from(design: SampleDesign) -> int | None:

@@ -122,6 +122,19 @@ def test_with_an_order_the_first_candidate_needs_no_more_units_for_the_others_be
     assert refused(own, candidates=("npo", "ga"), order="tune").code == "E430"
 
 
+def test_an_order_moves_what_passes_and_not_what_fails(own):
+    """FAIL is judged at delta over the clauses; 16 candidates behind one another leave the first all of delta."""
+    sizes = {"sizes": {"forget": {"tune": 30, "calibrate": 60, "sealed": 60}}}
+    many = tuple(f"npo(steps={n})" for n in range(1, 17))
+    for family in ("holm", "fixed_sequence", "fallback"):
+        (forget,) = own(candidates=many, family=family, **sizes).forgetting
+        level = 0.05 if family == "fixed_sequence" else 0.05 / 16
+        assert forget.failures_allowed == max(k for k in range(60) if hypergeom.cdf(k, 120, 13, 60) <= level)
+        assert forget.failing_from == min(
+            k for k in range(60) if hypergeom.sf(k - 1, 120, 12, 60) <= 0.05 / 2
+        )
+
+
 def test_units_the_plan_leaves_out_still_belong_to_the_list(own):
     """Twenty of 150 opened, nobody sealed by the plan: the others are sealed, it is no census."""
     error = refused(own, sizes={"forget": {"tune": 0, "calibrate": 20, "sealed": 0}})

@@ -227,20 +227,34 @@ def test_units_needed_are_minimal_whatever_the_bound(bound, failures):
 
 
 @pytest.mark.parametrize("bound", covering("draws", binary=True))
-def test_failures_allowed_are_those_of_the_bound_that_was_named(bound):
-    """Against asking every count in turn."""
-    design = SampleDesign(160, None, 0.3, 0.1, bound=bound)
+@pytest.mark.parametrize("alpha", [0.05, 0.3, 0.8])
+def test_failures_allowed_are_those_of_the_bound_that_was_named(bound, alpha):
+    """Against asking every count in turn: certified up to some number, and never again beyond it."""
+    design = SampleDesign(160, None, alpha, 0.1, bound=bound)
     if not design.countable:
         with pytest.raises(ValueError, match="without an order"):
             power.allowed_failures(design)
         return
     certified = [
-        build(bound, 0.1).p_value(Sample(np.repeat([1.0, 0.0], [k, 160 - k])), 0.3) <= 0.1 for k in range(161)
+        k
+        for k in range(161)
+        if build(bound, 0.1).p_value(Sample(np.repeat([1.0, 0.0], [k, 160 - k])), alpha) <= 0.1
     ]
-    assert power.allowed_failures(design) == certified.index(False) - 1
+    assert certified == list(range(len(certified)))
+    assert power.allowed_failures(design) == (len(certified) - 1 if certified else None)
     assert power.certification_probability(design, 0.2) == pytest.approx(
-        binom.cdf(certified.index(False) - 1, 160, 0.2), rel=1e-12
+        binom.cdf(len(certified) - 1, 160, 0.2), rel=1e-12
     )
+
+
+@pytest.mark.parametrize(
+    ("bound", "needed"), [("hoeffding", 150), ("kl", 29), ("betting", 32), ("binomial", 29)]
+)
+def test_a_hopeless_plan_is_told_the_n_that_its_own_bound_needs(bound, needed):
+    """Values without failure at 10 % of the table in reference/statistics.md section 4c."""
+    with pytest.raises(AuditError, match=rf"E403 .* at least {needed} units"):
+        power.refuse_hopeless(SampleDesign(28, None, bound=bound), "recovered")
+    power.refuse_hopeless(SampleDesign(needed, None, bound=bound), "recovered")
 
 
 @pytest.mark.parametrize(
