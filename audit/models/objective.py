@@ -53,10 +53,11 @@ class Budget:
 class Objective(Protocol):
     """What training minimises: forget_weight * forget_term + retain_weight * retain_term.
 
-    ``needs`` names services: ``retain``, ``reference_nll``, ``reference_retain_nll``, ``reference_logits``,
-    ``reference_hidden``, ``refusals``, ``alternates``, ``sampled_alternates``; and ``feature_means``, one pass
-    over both sides' activations at the start, which happens whatever the retain weight. Without ``retain``
-    the retain term is never asked for. Terms have shape () and are means: they do not grow with the batch.
+    ``needs`` names services: ``retain``, ``reference_nll``, ``reference_retain_nll``,
+    ``reference_logits``, ``reference_hidden``, ``refusals``, ``alternates``, ``sampled_alternates``; and
+    ``feature_means``, one pass over both sides' activations at the start, which happens whatever the
+    retain weight. Without ``retain`` the retain term is never asked for. Terms have shape () and are
+    means: they do not grow with the batch.
     """
 
     name: ClassVar[str]
