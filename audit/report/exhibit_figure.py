@@ -40,7 +40,7 @@ def draw_exhibit(exhibit: Exhibit) -> Drawing | None:
         f"exhibit-{exhibit.name}",
         exhibit.title,
         f"{count} panels of {figure.y_label} against {figure.x_label}. The table below holds the numbers.",
-        _caption(exhibit, figure),
+        _caption(figure),
         draw,
         (WIDTH, height),
     )
@@ -68,8 +68,10 @@ def _panel(axes: Any, figure: Figure, title: str, curves: tuple[Curve, ...]) -> 
     axes.tick_params(labelsize=8)
 
 
-def _caption(exhibit: Exhibit, figure: Figure) -> str:
+def _caption(figure: Figure) -> str:
     banded = any(curve.lower for _, curves in figure.panels for curve in curves)
-    parts = [exhibit.claim, "Band: lower and upper bound." if banded else ""]
-    parts.append("Dashed: budget." if figure.budget is not None else "")
+    parts = [
+        "Band: lower and upper bound." if banded else "",
+        "Dashed: budget." if figure.budget is not None else "",
+    ]
     return " ".join(part for part in parts if part)
