@@ -191,6 +191,32 @@ def questions_as_units(answers: np.ndarray, replications: int) -> list[tuple[str
     return found
 
 
+HEAD = """# Validity on real losses
+
+`{command}`, {where}. Published per-sample logs are complete
+matrices of units; a matrix is the population, its means are the truth. Subjects are drawn without replacement (list) or with
+(draws), budgets slide to just below each true risk, orders are learned on tune units of their own.
+
+DUET: ten unlearned Llama-3.1-8B, 935 cities to forget, 482 to keep; clauses are two readings of the answers (0/1: verbatim,
+ROUGE-L recall >= {tau}; graded: share verbatim, mean ROUGE-L recall). TOFU: original and retrained models of three sizes,
+20 authors each side, means over 20 questions (ROUGE-L recall; probability of the paraphrase).
+
+**{flagged} of {rows} rows break their promise** of 5 % at 1 % evidence (exact binomial test, Holm over rows). One line per
+drawing and procedure: the budgets with the most false listings, and how many of the configurations that keep both budgets
+are listed on average, over all budgets and at a forgetting budget of 0.5. Uncorrected tests stay near 5 % where few
+configurations lie near one budget, as here; the control on real losses is the second table.
+
+| losses | drawing | procedure | worst budgets | false listings | rate, 95 % | listed of valid | at 0.5 |
+|---|---|---|---|---|---|---|---|"""
+QUESTIONS = """
+## Questions passed off as units
+
+20 authors are drawn with replacement; 400 questions tested as independent units with the exact binomial, beside the authors'
+means with the betting bound; budget just below the true share of questions answered, promised 5 %.
+
+| TOFU forget10 | true share | questions as units | authors as units |
+|---|---|---|---|"""
+
 # -- the table ------------------------------------------------------------------------------------------------------
 
 
@@ -203,38 +229,15 @@ def report(
     """Print the tables as Markdown."""
     valid = [item for item in found if item[2].procedure != UNCORRECTED]
     surprises = np.array([surprise(o.false, o.replications, drawing.delta) for _, drawing, o in valid])
-    flagged = int(flags(surprises).sum())
-    print("# Validity on real losses\n")
-    print(f"`python benchmarks/real_losses.py --replications {replications}`, {date.today()}, {machine()},")
     print(
-        f"{time.monotonic() - began:.0f} s. {__doc__.splitlines()[0].rstrip('.')}: a complete matrix of units is the"
+        HEAD.format(
+            command=f"python benchmarks/real_losses.py --replications {replications}",
+            where=f"{date.today()}, {machine()},\n{time.monotonic() - began:.0f} s",
+            flagged=int(flags(surprises).sum()),
+            rows=len(valid),
+            tau=TAU,
+        )
     )
-    print(
-        "population, its means are the truth; subjects are drawn without replacement (list) or with (draws), budgets slide"
-    )
-    print("to just below each true risk, orders are learned on tune units of their own.\n")
-    print(
-        "DUET: ten unlearned Llama-3.1-8B, 935 cities to forget, 482 to keep; clauses are two readings of the answers"
-    )
-    print(
-        f"(0/1: verbatim, ROUGE-L recall >= {TAU}; graded: share verbatim, mean ROUGE-L recall). TOFU: original and retrained"
-    )
-    print(
-        "models of three sizes, 20 authors each side, means over 20 questions (ROUGE-L recall; probability of the paraphrase).\n"
-    )
-    print(
-        f"**{flagged} of {len(valid)} rows break their promise** of 5 % at 1 % evidence (exact binomial test, Holm over rows)."
-    )
-    print(
-        "One line per drawing and procedure: the budgets with the most false listings, and how many of the configurations"
-    )
-    print(
-        "that keep both budgets are listed on average, over all budgets and at a forgetting budget of 0.5.\n"
-    )
-    print(
-        "| losses | drawing | procedure | worst budgets | false listings | rate, 95 % | listed of valid | at 0.5 |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
     groups: dict[tuple[str, str, str], list[Outcome]] = {}
     for matrix, drawing, outcome in found:
         groups.setdefault((matrix.label, described(drawing), outcome.procedure), []).append(outcome)
@@ -247,15 +250,7 @@ def report(
             f" | {worst.false} of {worst.replications} | {rate(worst.false, worst.replications)}"
             f" | {listed:.2f} of {valid_there:.2f} | {half.listed:.2f} of {half.valid:.2f} |"
         )
-    print("\n## Questions passed off as units\n")
-    print(
-        "20 authors are drawn with replacement; 400 questions tested as independent units with the exact binomial, beside"
-    )
-    print(
-        "the authors' means with the betting bound; budget just below the true share of questions answered, promised 5 %.\n"
-    )
-    print("| TOFU forget10 | true share | questions as units | authors as units |")
-    print("|---|---|---|---|")
+    print(QUESTIONS)
     for name, risk, false, honest in questions:
         print(f"| {name} | {risk:.3f} | {rate(false, replications)} | {rate(honest, replications)} |")
 
