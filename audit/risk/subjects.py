@@ -48,11 +48,6 @@ class Tally:
         found = self.pairs_leaked + self.missing
         return np.divide(found, self.pairs, out=np.ones(len(found)), where=self.pairs > 0)
 
-    @property
-    def worst_first(self) -> np.ndarray:
-        """(n,) subjects by share, then by questions leaked; ties in the given order."""
-        return np.lexsort((-self.questions_leaked, -self.share))
-
 
 def tally(hits: Mapping[str, np.ndarray], asked: Mapping[str, np.ndarray]) -> Tally:
     """Count leaks: attack -> ``hits`` (n, P) with 1 for a leak, NaN without a score, and ``asked`` (n, P) bool.

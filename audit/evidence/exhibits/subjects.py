@@ -79,12 +79,11 @@ def _columns(*, several: bool, fixed: bool) -> Iterator[Column]:
 def _rows(case: Case, told: list[_Told], *, several: bool) -> Iterator[tuple[Value, ...]]:
     """Yield the subjects that leaked, the largest share first, at most 20 in all; then configurations without any."""
     ranked = sorted(
-        (-float(item.tally.share[place]), number, place)
+        (-float(item.tally.share[place]), -int(item.tally.questions_leaked[place]), number, place)
         for number, item in enumerate(told)
-        for place in item.tally.worst_first
-        if item.tally.share[place] > 0
+        for place in np.flatnonzero(item.tally.share > 0).tolist()
     )
-    for _, number, place in ranked[:MOST]:
+    for *_, number, place in ranked[:MOST]:
         item, tally = told[number], told[number].tally
         missing = f", {tally.missing[place]} without a score" if tally.missing[place] else ""
         yield (
@@ -136,7 +135,7 @@ def _notes(case: Case, told: list[_Told]) -> Iterator[str]:
         unknown = f"; {missing} lack a score, counted as a leak in the table" if missing else ""
         yield f"No. {item.row + 1}{loss}: {leaked} of {len(item.subjects)} measured subjects leaked something{unknown}."
     if shown > MOST:
-        yield f"The {MOST} worst of {shown} are shown."
+        yield f"The {MOST} worst of {shown} are shown; equal ones in the audit’s recorded order."
     yield (
         "Attacks: how many of them got an answer out of this subject at some dose. Questions: how many of its questions"
         " yielded to some attack. Leaked: share of its pairs of question and attack."
