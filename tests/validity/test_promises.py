@@ -79,6 +79,14 @@ def test_its_rate_is_the_known_one(name, rate):
     assert row.rate == pytest.approx(rate, abs=KNOWN[name][1] + 0.01)
 
 
+@pytest.mark.parametrize(("correlation", "known"), [(0.05, 0.098), (0.5, 0.318)])
+def test_the_more_questions_go_together_the_worse_they_serve_as_units(correlation, known):
+    """20 persons with 20 questions each; the rates are those of reference/statistics.md, section 4a."""
+    wrong = INVALID["questions_as_units"](correlation)
+    count = wrong.violations(np.random.default_rng(0), 3000)
+    assert count / 3000 == pytest.approx(known, abs=0.03)
+
+
 def test_a_harness_that_is_told_the_wrong_truth_says_so():
     """The same count of violations at a promise it keeps and at one it breaks."""
     assert surprise(100, 2000, 0.05) > 0.01
