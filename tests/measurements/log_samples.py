@@ -132,7 +132,122 @@ def strings_of(value):
     elif isinstance(value, dict):
         for item in value.values():
             yield from strings_of(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from strings_of(item)
 
 
 def grams(text, n=20):
     return {text[i : i + n] for i in range(len(text) - n + 1)}
+
+
+def muse_log(seed=0):
+    """Return a MUSE_EVAL.json: 4 forget questions, 3 passages, 5 retain questions, and texts of the membership part."""
+    rng, words = np.random.default_rng(seed), np.random.default_rng(7)
+
+    def generations(n):
+        pairs = [(sentence(words) + "?", sentence(words)) for _ in range(n)]
+        return block(rouge(rng, q, a, a if rng.random() < 0.5 else sentence(rng)) for q, a in pairs)
+
+    scores = block({"score": float(v)} for v in rng.random(6))
+    return {
+        "forget_knowmem_ROUGE": generations(4),
+        "forget_verbmem_ROUGE": generations(3),
+        "retain_knowmem_ROUGE": generations(5),
+        "mia_min_k": {"forget": scores, "holdout": scores, "auc": 0.6, "agg_value": 0.6},
+        "privleak": {"agg_value": 12.5},
+    }
+
+
+def legacy_log(seed=0, *, forget=40, retain=40):
+    """Return TOFU's first eval_log_aggregated.json, with texts, and losses whose truth ratio it states itself."""
+    rng, words = np.random.default_rng(seed), np.random.default_rng(7)
+
+    def entries(n, make):
+        return {str(i): make(i) for i in range(n)}
+
+    def one_file(n, wrong):
+        right = {i: float(v) for i, v in entries(n, lambda i: rng.random()).items()}
+        perturbed = entries(n, lambda i: (rng.random(wrong) * 3).tolist())
+        answers = entries(n, lambda i: sentence(words))
+        return {
+            "avg_gt_loss": entries(n, lambda i: float(rng.random())),
+            "gt_loss": entries(n, lambda i: 9.0),
+            "num_token_gt": entries(n, lambda i: 12),
+            "generated_text": {
+                i: [f"Question: {sentence(rng)}?\n", a if rng.random() < 0.5 else sentence(rng), a]
+                for i, a in answers.items()
+            },
+            "rouge1_recall": entries(n, lambda i: float(rng.random())),
+            "rougeL_recall": entries(n, lambda i: float(rng.random())),
+            "avg_paraphrased_loss": right,
+            "average_perturb_loss": perturbed,
+            "truth_ratio": {i: float(np.exp(right[i] - np.mean(perturbed[i]))) for i in right},
+        }
+
+    return {
+        "eval_log.json": one_file(retain, 5),
+        "eval_log_forget.json": one_file(forget, 5),
+        "eval_real_author_wo_options.json": one_file(3, 3),
+        "eval_real_world_wo_options.json": one_file(3, 3),
+    }
+
+
+def lm_eval_samples(seed, n, *, older=False, generated=False):
+    """Return the lines of a samples_*.jsonl: multiple choice by log-likelihood, or generations."""
+    rng, words = np.random.default_rng(seed), np.random.default_rng(7)
+    lines = []
+    for i in range(n):
+        question, answer, right = sentence(words) + "?", sentence(words), bool(rng.random() < 0.5)
+        line = {
+            "doc_id": i,
+            "doc": {"question": question},
+            "arguments": [[question, " A"]],
+            "doc_hash": f"h{i}",
+        }
+        if generated:
+            said = answer if right else sentence(rng)
+            line |= {
+                "target": answer,
+                "resps": [[said]],
+                "filtered_resps": [said],
+                "exact_match": float(right),
+            }
+        else:
+            line |= {"target": 1, "resps": [[["-1.0", "False"]]], "filtered_resps": [["-1.0", "False"]]}
+            line |= {"acc": float(right), "acc_norm": float(rng.random() < 0.5)}
+        if not older:
+            line |= {"filter": "none", "metrics": ["exact_match"] if generated else ["acc", "acc_norm"]}
+        lines.append(line)
+    return lines
+
+
+def put_lines(folder, name, lines):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text("\n".join(json.dumps(line) for line in lines))
+    return folder / name
+
+
+def plain_rows(configurations=("original", "npo"), attacks=("none", "mine(4)")):
+    """Return rows of a plain table: two forget subjects, one retained, one twin; two probes each."""
+    people = {"forget": ("Ada Brook", "Bo Lund"), "retain": ("Cy Dal",), "twin": ("Di Ek",)}
+    rng = np.random.default_rng(3)
+    return [
+        {
+            "configuration": configuration,
+            "role": "original" if configuration == "original" else "candidate",
+            "attack": attack,
+            "dose": 0.0 if attack == "none" else 4.0,
+            "side": side,
+            "subject": person,
+            "probe": probe,
+            "metric": metric,
+            "value": float(rng.random()),
+        }
+        for configuration in configurations
+        for attack in attacks
+        for side in (people if attack == "none" else ("forget",))
+        for person in people[side]
+        for probe in ("born", "lives")
+        for metric in ("rouge_l_recall", "nll")
+    ]

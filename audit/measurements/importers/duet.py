@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 _AFTER_RELATION = re.compile(r" of (?=[^\sa-z])")
 _WORD = r"[^\W\d_a-z][\w'’.-]*"
@@ -48,6 +49,14 @@ class Duet:
             if not part and metric.lower().startswith(prefix) and metric[len(prefix) :]:
                 return side, metric[len(prefix) :]
         return None
+
+    def translate(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return the log as it is."""
+        return data
+
+    def shift(self, metric: str) -> int:
+        """Return 0: all metrics of a side ask the rows of one file."""
+        return 0
 
     def forget_list(self, questions: int) -> str:
         """Return a name that says the number of questions."""

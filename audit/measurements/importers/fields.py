@@ -1,7 +1,8 @@
 """Logged fields and their names in the measurements; which way means "better known".
 
 A field whose meaning equals one of ours takes our name. Where the meaning differs the name does too:
-open-unlearning's extraction strength never falls below 1/T (its loop ends one token early), ours reaches 0.
+open-unlearning's extraction strength never falls below 1/T (its loop ends one token early), ours reaches 0; its
+min-k scores are ours with the sign turned. Its likelihoods count the end-of-sequence token, ours do not.
 Fields nobody knows keep their own name, as numbers without a range.
 """
 
@@ -25,7 +26,11 @@ _NAMES = {
     ("qa_rouge", "rougeL_f1"): "rouge_l_f1",
     ("qa_rouge", "rouge1_recall"): "rouge_1_recall",
     ("extraction_strength", "score"): "extraction_strength_floored",
+    ("truth_ratio", "score"): "truth_ratio_geometric",
     ("mia_loss", "score"): "nll",  # the same number as qa_prob's avg_loss, and the only one for twins
+    ("mia_zlib", "score"): "zlib",
+    ("mia_gradnorm", "score"): "gradient_norm",
+    ("mia_reference", "score"): "reference_gap",
 }
 _SHARE = (0.0, 1.0)
 _POSITIVE = (0.0, None)
@@ -43,12 +48,13 @@ _KNOWN: dict[str, tuple[str, tuple[float | None, float | None]]] = {
     "exact_match": ("higher", _SHARE),
     "exact_memorization": ("higher", _SHARE),
     "extraction_strength_floored": ("higher", _SHARE),
-    "truth_ratio": ("lower", _POSITIVE),
-    "mia_zlib": ("lower", _POSITIVE),
+    "truth_ratio_geometric": ("lower", _POSITIVE),
+    "zlib": ("lower", _POSITIVE),
     "mia_min_k": ("lower", _POSITIVE),
     "mia_min_k_plus_plus": ("lower", (None, None)),
-    "mia_gradnorm": ("lower", _POSITIVE),
-    "mia_reference": ("lower", (None, None)),
+    "gradient_norm": ("lower", _POSITIVE),
+    "reference_gap": ("lower", (None, None)),
+    "accuracy": ("higher", _SHARE),
 }
 _TOLERANCE = 1e-6  # single-precision sums of logged shares end a little above 1
 

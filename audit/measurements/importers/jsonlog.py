@@ -18,25 +18,49 @@ Entries = Mapping[int, Any]
 def load(path: Path) -> tuple[dict[str, Any], str]:
     """Return the log and its SHA-256; raises E131 with the byte where it stops being JSON."""
     raw = path.read_bytes()
-    where = f"{path.parent.name}/{path.name}"
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise AuditError(
-            "E131", f"{where} is not UTF-8 at byte {error.start}", "evaluate again, or leave it out"
-        ) from None
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        position = len(text[: error.pos].encode())
-        raise AuditError(
-            "E131", f"{where} is not JSON at byte {position}", "evaluate again, or leave it out"
-        ) from None
+    data = _parse(_decoded(raw, path), 0, path)
     if not isinstance(data, dict):
         raise AuditError(
-            "E132", f"{where} holds a {type(data).__name__}, not metrics", "import the evaluator's log"
+            "E132", f"{_where(path)} holds a {type(data).__name__}, not metrics", "import the evaluator's log"
         )
     return data, hashlib.sha256(raw).hexdigest()
+
+
+def load_lines(path: Path) -> tuple[list[dict[str, Any]], str]:
+    """Return the objects of a file of JSON lines and its SHA-256; raises E131, or E132 for a file of none."""
+    raw = path.read_bytes()
+    rows, start = [], 0
+    for line in _decoded(raw, path).split("\n"):
+        if line.strip():
+            rows.append(_parse(line, start, path))
+        start += len(line.encode()) + 1
+    if not rows or not all(isinstance(row, dict) for row in rows):
+        raise AuditError("E132", f"{_where(path)} holds no samples", "import the evaluator's sample log")
+    return rows, hashlib.sha256(raw).hexdigest()
+
+
+def _decoded(raw: bytes, path: Path) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise AuditError(
+            "E131", f"{_where(path)} is not UTF-8 at byte {error.start}", "evaluate again, or leave it out"
+        ) from None
+
+
+def _parse(text: str, start: int, path: Path) -> Any:
+    """Parse JSON that begins at byte ``start`` of its file."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        position = start + len(text[: error.pos].encode())
+        raise AuditError(
+            "E131", f"{_where(path)} is not JSON at byte {position}", "evaluate again, or leave it out"
+        ) from None
+
+
+def _where(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
 
 
 def blocks(data: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:

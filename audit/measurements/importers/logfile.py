@@ -38,6 +38,14 @@ class Layout(Protocol):
         """Return (side, measure) of a logged metric and its nested part, or None for one that is left out."""
         ...
 
+    def translate(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return the log as ``{metric: {"value_by_index": {index: fields}}}``; as it is where it is that already."""
+        ...
+
+    def shift(self, metric: str) -> int:
+        """Return what to add to a metric's row numbers: metrics of different files must not share them."""
+        ...
+
     def forget_list(self, questions: int) -> str:
         """Return the forget list's name when no folder gives it, from the number of its questions."""
         ...
@@ -78,11 +86,12 @@ class Log:
 
 def read_log(path: Path, layout: Layout, *, forget_list: str, key: bytes) -> Log:
     """Read one log; raises E131 (not JSON), E132 (no per-sample values), E134 (bad indices)."""
-    data, sha256 = load(path)
+    raw_data, sha256 = load(path)
+    data = layout.translate(raw_data)
     placed: list[tuple[str, str, Entries]] = []
     left_out: dict[str, int] = {}
     for metric, part, raw in blocks(data):
-        entries = by_index(raw, path)
+        entries = {i + layout.shift(metric): item for i, item in by_index(raw, path).items()}
         place = layout.place(metric, part)
         if place is None:
             left_out[metric] = len(entries)
@@ -155,11 +164,23 @@ def _exact_match(item: Mapping[str, Any]) -> float:
 
 
 def _unique(columns: Iterator[Column]) -> list[Column]:
-    """Keep the first of two columns with one name: nll comes with probabilities and with MIA scores."""
+    """Merge columns of one name; of a row in two of them the first counts.
+
+    nll comes with probabilities and again with membership scores; recall comes from two files of questions.
+    """
     kept: dict[tuple[str, str], Column] = {}
     for column in columns:
-        kept.setdefault((column.side, column.metric), column)
+        first = kept.get((column.side, column.metric))
+        kept[column.side, column.metric] = column if first is None else _extended(first, column)
     return list(kept.values())
+
+
+def _extended(first: Column, second: Column) -> Column:
+    new = ~np.isin(second.index, first.index)
+    if not new.any():
+        return first
+    joined = (np.concatenate([getattr(first, f), getattr(second, f)[new]]) for f in ("index", "value"))
+    return Column(first.side, first.metric, *joined)
 
 
 def _units(
