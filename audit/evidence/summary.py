@@ -7,6 +7,7 @@ from typing import Any
 
 from audit.evidence.certificate import AttackSummary
 from audit.plan.assemble import Assembly
+from audit.plan.forget_losses import OF_SECRETS
 from audit.plan.naming import attack_label
 from audit.risk import losses
 
@@ -15,7 +16,7 @@ _NO_ATTACK = {"attack": "none", "tier": "prompt", "doses": [0.0], "dose_unit": "
 
 def base_rate(assembly: Assembly, probes: Any) -> str:
     """Say what a model that never knew would show with the primary losses."""
-    if assembly.settings.primary == ("recovered",):
+    if set(assembly.settings.primary) <= OF_SECRETS:
         return _guessing(assembly, probes)
     twins = assembly.count("twin", split="threshold")
     if "above_twins" in assembly.settings.primary and twins:

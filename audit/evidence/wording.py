@@ -15,6 +15,7 @@ NOT_SAID = (
 
 LOSSES = {
     "recovered": "subjects with a recovered secret",
+    "leak_at_k": "chance of a secret among k sampled answers, per subject",
     "answered": "subjects with a question answered",
     "above_twins": "subjects above the threshold of never-trained twins",
     "residual_knowledge": "knowledge left between the retrained model and the original",

@@ -10,7 +10,7 @@ import numpy as np
 from audit.attacks.base import TIERS
 from audit.plan.assemble import OPENED, Assembly, Promise
 from audit.plan.cube import Cell
-from audit.plan.forget_losses import yielded
+from audit.plan.forget_losses import OF_SECRETS, yielded
 from audit.risk import losses
 from audit.risk.attackers import Part, as_clause, worst_case
 from audit.risk.subjects import Tally, tally
@@ -98,7 +98,7 @@ def part(assembly: Assembly, loss: str, cell: Cell, names: Sequence[str], subjec
 def asked(assembly: Assembly, loss: str, cell: Cell, subjects: Sequence[str]) -> np.ndarray:
     """Return (n, P) bool: the probes that ``loss`` is read from under an attack."""
     seen = assembly.cell(cell, list(subjects))
-    return seen.asked & seen.cube.secret[seen.units] if loss == "recovered" else seen.asked
+    return seen.asked & seen.cube.secret[seen.units] if loss in OF_SECRETS else seen.asked
 
 
 def tallies(assembly: Assembly, loss: str, names: Sequence[str], subjects: Sequence[str]) -> list[Tally]:

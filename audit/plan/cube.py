@@ -40,6 +40,7 @@ class Cube:
     secret: np.ndarray
     not_asked: np.ndarray  # (A, U, P) bool
     known: np.ndarray  # (U, P) bool, retained probes that the original answers right
+    samples: tuple[int, ...]  # (A,) answers drawn per question, as announced; 1 where nothing is drawn
     _codes: dict[str, np.ndarray]
     _metrics: Any  # categorical, one per row
     _cut: dict[tuple[str, int | None], np.ndarray] = field(default_factory=dict)
@@ -60,6 +61,7 @@ class Cube:
             "fold": rows["fold"].to_numpy(np.int64),
             "unit": unit,
             "probe": _probe_codes(rows["probe"], unit, subjects, place),
+            "draw": rows["draw"].to_numpy(np.int64),
             "value": rows["value"].to_numpy(np.float64),
         }
         not_asked = np.zeros((len(cells), *exists.shape), dtype=bool)
@@ -80,6 +82,7 @@ class Cube:
             secret,
             not_asked,
             known,
+            _samples(header, cells),
             codes,
             pd.Categorical(rows["metric"]),
         )
@@ -93,6 +96,19 @@ class Cube:
         if (metric, fold) not in self._cut:
             self._cut[metric, fold] = self._cut_out(metric, fold)
         return self._cut[metric, fold]
+
+    def draws(self, metric: str, cell: int) -> np.ndarray:
+        """Return (C, U, P, M) values of one metric in one cell, draw by draw; M as announced for its attack."""
+        size = self.samples[cell]
+        out = np.full((len(self.configurations), *self.exists.shape, size), np.nan)
+        if metric not in self._metrics.categories:
+            return out
+        drawn = self._codes["draw"]
+        chosen = self._metrics.codes == self._metrics.categories.get_loc(metric)
+        chosen &= (self._codes["cell"] == cell) & (drawn >= 0) & (drawn < size)
+        at = tuple(self._codes[name][chosen] for name in ("configuration", "unit", "probe", "draw"))
+        np.fmax.at(out, at, self._codes["value"][chosen])
+        return out
 
     def _cut_out(self, metric: str, fold: int | None) -> np.ndarray:
         if metric not in self._metrics.categories:
@@ -115,6 +131,11 @@ class Cube:
 def _cells(header: dict[str, Any]) -> tuple[Cell, ...]:
     """Every planned (attack, dose), in the order of the coverage record."""
     return tuple(dict.fromkeys((cell["attack"], float(cell["dose"])) for cell in header["coverage"]))
+
+
+def _samples(header: dict[str, Any], cells: tuple[Cell, ...]) -> tuple[int, ...]:
+    announced = {record["attack"]: int(record.get("samples", 1)) for record in header.get("attacks", ())}
+    return tuple(announced.get(attack, 1) for attack, _ in cells)
 
 
 def _codes(column: Any, names: tuple[str, ...]) -> np.ndarray:

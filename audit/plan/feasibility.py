@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from audit.attacks.base import ATTACKS, injects
+from audit.attacks.base import ATTACKS, Attack, injects, samples_of
 from audit.core.errors import AuditError
 from audit.core.registry import canonical, parse_call
 from audit.data.records import Corpus
 from audit.methods.compose import parse_recipe
 from audit.plan.corpus import corpus_of
 from audit.plan.cost import Cost, estimate
+from audit.plan.forget_losses import OF_SECRETS
 from audit.plan.ordering import resolve
 from audit.plan.prospects import Prospect, Question, prospect, questions
 from audit.plan.schema import Given, Plan
@@ -87,7 +88,7 @@ def assess(plan: Plan) -> Assessment:
         },
         prospects=tuple(map(prospect, asked)),
         order=ordering.order,
-        base_rate=_base_rate(plan, corpus, sizes, clauses - 1),
+        base_rate=_base_rate(plan, corpus, sizes, _chances(attacks)),
         cost=estimate(plan, corpus, score_tune=ordering.score_tune),
         warnings=warnings,
     )
@@ -121,6 +122,7 @@ def demand_primary(plan: Plan, corpus: Corpus) -> None:
     secrets = any(p.kind == "secret" for s in corpus.forget for p in s.probes)
     has = {
         "recovered": secrets,
+        "leak_at_k": secrets,
         "above_twins": bool(corpus.twins),
         "residual_knowledge": bool(plan.retrained or plan.laboratory),
         "answered": True,
@@ -129,12 +131,28 @@ def demand_primary(plan: Plan, corpus: Corpus) -> None:
         if not has[name]:
             need = {
                 "recovered": "probes with secret: true",
+                "leak_at_k": "probes with secret: true",
                 "above_twins": "twins",
                 "residual_knowledge": "a retrained model",
             }[name]
             raise AuditError(
                 "E405", f"the primary loss {name!r} needs {need}", "add them, or choose another primary loss"
             )
+    if "leak_at_k" in plan.loss.primary:
+        _demand_draws(plan)
+
+
+def _demand_draws(plan: Plan) -> None:
+    """Raise E360 unless some attack draws answers, and each that does at least ``loss.k`` of them."""
+    attacks = [ATTACKS.build(text) for text in plan.attacks]
+    drawn = [samples_of(attack) for attack in attacks if attack.tier == "sampling"]
+    if not drawn or min(drawn) < plan.loss.k:
+        found = f"a sampling attack draws {min(drawn)}" if drawn else "no attack draws any"
+        raise AuditError(
+            "E360",
+            f"leak_at_k needs {plan.loss.k} sampled answers per question, {found}",
+            f"add or raise sample(n={4 * plan.loss.k}), or lower loss.k",
+        )
 
 
 def _warnings(plan: Plan, corpus: Corpus, sizes: ResolvedSizes) -> Iterator[str]:
@@ -151,8 +169,13 @@ def _warnings(plan: Plan, corpus: Corpus, sizes: ResolvedSizes) -> Iterator[str]
         yield "no forget subject is sealed: the result is a census, and `confirm` has nothing to open"
 
 
+def _chances(attacks: Sequence[Attack]) -> int:
+    """Return how often a secret may be guessed: every answer of every attack of the bound, at every dose."""
+    return sum(len(a.doses) * samples_of(a) for a in attacks if not injects(a))
+
+
 def _base_rate(plan: Plan, corpus: Corpus, sizes: ResolvedSizes, attacks: int) -> str:
-    if "recovered" in plan.loss.primary:
+    if OF_SECRETS & set(plan.loss.primary):
         bits = [[p.entropy_bits for p in s.probes if p.kind == "secret"] for s in corpus.forget]
         if any(b is None for subject in bits for b in subject):
             return "an unknown rate: the entropy of some secrets is not stated"

@@ -22,7 +22,7 @@ from audit.risk.multiplicity.base import PROCEDURES
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=0)]
-PrimaryLoss = Literal["recovered", "above_twins", "residual_knowledge", "answered"]
+PrimaryLoss = Literal["recovered", "leak_at_k", "above_twins", "residual_knowledge", "answered"]
 Veto = Literal["over_forgotten", "leaked_not_auditable"]
 
 
@@ -72,13 +72,15 @@ class Loss(_Record):
     """What counts as remembering."""
 
     primary: Annotated[tuple[PrimaryLoss, ...], Field(min_length=1)] = ("recovered",)
-    """losses that decide; several join the maximum: recovered, above_twins, residual_knowledge, answered"""
+    """losses that decide; several join the maximum: recovered, leak_at_k, above_twins, residual_knowledge, answered"""
     vetoes: tuple[Veto, ...] = ("over_forgotten", "leaked_not_auditable")
     """losses that can only remove a configuration"""
     beta: Share = 0.01
     """share of never-trained twins allowed above the threshold of above_twins"""
     tau: Share = 0.7
     """ROUGE-L recall from which `answered` counts a question as answered"""
+    k: Annotated[int, Field(ge=1)] = 4
+    """rounds of sampled answers that leak_at_k grants the attacker"""
 
 
 class Budget(_Record):

@@ -31,6 +31,7 @@ class Settings:
     imported: bool
     title: str
     estimand: Estimand = "list"
+    k: int = 4
 
     @classmethod
     def of(cls, header: dict[str, Any]) -> Settings:
@@ -50,6 +51,7 @@ class Settings:
             tau=loss.tau,
             imported=imported,
             title=lock["title"],
+            k=loss.k,
             estimand=lock.get("estimand", "list"),  # the first locks knew no other
         )
 

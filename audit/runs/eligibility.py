@@ -92,5 +92,10 @@ def _refuse_hopeless(world: World, eligibility: Eligibility) -> None:
 
 def primary_needs(loss: Loss) -> frozenset[str]:
     """Return what the primary losses need: secrets, twins, retrained."""
-    needs = {"recovered": "secrets", "above_twins": "twins", "residual_knowledge": "retrained"}
+    needs = {
+        "recovered": "secrets",
+        "leak_at_k": "secrets",
+        "above_twins": "twins",
+        "residual_knowledge": "retrained",
+    }
     return frozenset(needs[name] for name in loss.primary if name in needs)
