@@ -252,7 +252,9 @@ def report(run_folder: RunArgument) -> int:
 @app.command("import")
 @_coded
 def import_logs(
-    kind: Annotated[str, typer.Argument(help="whose logs: open-unlearning", metavar="KIND")],
+    kind: Annotated[
+        str, typer.Argument(help="whose logs: open-unlearning, tofu-legacy, lm-eval, table", metavar="KIND")
+    ],
     folder: Annotated[Path, typer.Argument(help="folder that holds the logs", metavar="DIR")],
     out: Annotated[
         Path, typer.Option("-o", "--out", help="folder to write, one audit per base model and forget list")
@@ -324,13 +326,31 @@ def attacks(json_output: JsonOption = False) -> None:
 
 @app.command()
 @_coded
-def metrics(json_output: JsonOption = False) -> None:
-    """List metrics with range, direction, version and source."""
-    from audit.metrics.catalogue import table
+def metrics(
+    json_output: JsonOption = False,
+    aggregates: Annotated[
+        bool, typer.Option("--aggregates", help="the scores that benchmarks print for a whole model")
+    ] = False,
+) -> None:
+    """List metrics with range, direction, version, what they need and cost, and source."""
+    from audit.metrics.catalogue import aggregates_table, table
 
-    _print_table(
-        table(), json_output, ("metric", "range", "known_better", "needs_generation", "about", "source")
-    )
+    if aggregates:
+        columns = ("aggregate", "range", "better", "status", "inputs", "about", "source")
+        _print_table(aggregates_table(), json_output, columns)
+    else:
+        columns = (
+            "metric",
+            "version",
+            "range",
+            "known_better",
+            "needs",
+            "cost",
+            "standard",
+            "about",
+            "source",
+        )
+        _print_table(table(), json_output, columns)
 
 
 @app.command()
