@@ -9,19 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import numpy as np
-
 from audit.metrics.aggregates.base import AGGREGATES, Input, Scores, checked, undefined
-
-
-def leak_at_k(leaking: np.ndarray, samples: int, k: int) -> np.ndarray:
-    """Return 1 - C(n - c, k) / C(n, k) of each count c of ``leaking`` out of n ``samples``, in [0, 1]."""
-    if not 1 <= k <= samples:
-        raise ValueError(f"k needs a value in [1, {samples}], got {k}")
-    kept = np.ones(np.shape(leaking))
-    for drawn in range(k):  # the product stays in [0, 1], binomial coefficients of 200 do not
-        kept = kept * np.maximum(samples - np.asarray(leaking) - drawn, 0) / (samples - drawn)
-    return 1.0 - kept
+from audit.risk.losses import leak_at_k
 
 
 @AGGREGATES.register("leak_at_k")
@@ -50,4 +39,4 @@ class LeakAtK:
         leaks = checked(self, scores)["leaks"]
         if leaks.ndim != 2 or leaks.shape[1] < self.k:
             raise undefined(self, f"k = {self.k} needs as many samples per question, got shape {leaks.shape}")
-        return {"leak_at_k": float(leak_at_k(leaks.sum(1), leaks.shape[1], self.k).mean())}
+        return {"leak_at_k": float(leak_at_k(leaks, self.k).mean())}

@@ -16,7 +16,6 @@ from audit.core.errors import AuditError
 from audit.metrics.aggregates.base import AGGREGATES
 from audit.metrics.aggregates.means import harmonic_mean
 from audit.metrics.aggregates.membership import auc
-from audit.metrics.aggregates.sampling import leak_at_k
 
 
 def table(name, **scores):
@@ -251,9 +250,11 @@ def test_choice_accuracy_is_reported_above_the_retrained_model_s():
 def test_leak_at_k_counts_the_subsets_that_hold_a_leak(samples, k):
     """Brute force over all subsets of size k, and the formula with binomial coefficients."""
     for leaking in range(samples + 1):
-        subsets = list(combinations([True] * leaking + [False] * (samples - leaking), k))
+        drawn = [True] * leaking + [False] * (samples - leaking)
+        subsets = list(combinations(drawn, k))
         share = sum(any(subset) for subset in subsets) / len(subsets)
-        assert leak_at_k(np.array([leaking]), samples, k)[0] == pytest.approx(share, abs=1e-12)
+        found = AGGREGATES.build(f"leak_at_k(k={k})").table({"leaks": np.array([drawn], dtype=float)})
+        assert found["leak_at_k"] == pytest.approx(share, abs=1e-12)
         assert share == pytest.approx(1 - comb(samples - leaking, k) / comb(samples, k))
 
 
