@@ -336,7 +336,7 @@ def metrics(
     from audit.metrics.catalogue import aggregates_table, table
 
     if aggregates:
-        columns = ("aggregate", "range", "better", "status", "inputs", "about", "source")
+        columns = ("aggregate", "range", "better", "status", "about", "source")
         _print_table(aggregates_table(), json_output, columns)
     else:
         columns = (
