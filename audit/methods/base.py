@@ -1,7 +1,8 @@
-"""What a method promises.
+"""What a method promises, and what may be added to it.
 
 An objective gives the one step loop (``audit.models.training``) two terms to minimise; an edit changes
-weights itself. Both are frozen records that print as their own constructor. Held for every registered
+weights itself. A step transform changes the loop's updates, a post-calibration the finished model. All are
+frozen records that print as their own constructor. Held for every registered
 method: the same seed gives the same weights; no weight outside the scope changes; the value depends on
 answer tokens only through the model (no padding, no batch neighbours); a term of weight zero is never
 computed; after the default budget the forgotten answers are less likely than before.
@@ -9,6 +10,7 @@ computed; after the default budget the forgotten answers are less likely than be
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -46,7 +48,15 @@ class Method(Protocol):
 
 @runtime_checkable
 class Edit(Protocol):
-    """A method that owns its weight change. At zero strength the model stays bit-identical."""
+    """A method that owns its weight change. At zero strength the model stays bit-identical.
+
+    ``spends`` names the Budget fields it uses; a recipe that gives another one is refused. ``adapts`` says
+    whether the change can live in an adapter (scope ``lora``).
+    """
+
+    name: ClassVar[str]
+    spends: ClassVar[frozenset[str]]
+    adapts: ClassVar[bool]
 
     def apply(
         self,
@@ -61,12 +71,62 @@ class Edit(Protocol):
         ...
 
 
+@runtime_checkable
+class Transform(Protocol):
+    """What every registered step states about itself, beside ``GradientStep`` or ``UpdateStep``.
+
+    ``needs`` names the terms without which it has no meaning: ``forget``, ``retain``. ``cost`` multiplies the
+    cost of the method's step (a count of forwards and backwards, not a measurement). ``never`` says in one
+    sentence when it leaves the update as it is.
+    """
+
+    name: ClassVar[str]
+    source: ClassVar[str]
+    evidence: ClassVar[Evidence]
+    needs: ClassVar[frozenset[str]]
+    never: ClassVar[str]
+
+    @property
+    def cost(self) -> float:
+        """Factor on the cost of one step."""
+        ...
+
+
+@runtime_checkable
+class Post(Protocol):
+    """A post-calibration: a point on a one-dimensional path that starts at the model before unlearning.
+
+    Chosen by hand or by looking at retain training data, never at forget answers, so that the candidate stays
+    frozen before anything of the claim is measured.
+    """
+
+    name: ClassVar[str]
+    source: ClassVar[str]
+    evidence: ClassVar[Evidence]
+
+    def calibrate(
+        self, start: LanguageModel, made: LanguageModel, retain: Sequence[Example], seed: int
+    ) -> None:
+        """Change ``made``, the model unlearned from ``start``, in place."""
+        ...
+
+
 METHODS: Registry[Any] = Registry("method", "audit.methods.objectives", "audit.methods.edits")
+STEPS: Registry[Any] = Registry("step", "audit.methods.steps")
+POSTS: Registry[Any] = Registry("post-calibration", "audit.methods.post")
+
+_BUDGET = tuple(field.name for field in dataclasses.fields(Budget))
 
 
 def default_budget(cls: type[Method]) -> Budget:
     """Return the budget of a recipe that names none of its fields."""
     return Budget(**cls.budget_defaults)  # type: ignore[arg-type]
+
+
+def spends(cls: type[Method]) -> tuple[str, ...]:
+    """Return the Budget fields a method uses, in order: all of them, unless it is an edit that says less."""
+    named: frozenset[str] = getattr(cls, "spends", frozenset(_BUDGET))
+    return tuple(name for name in _BUDGET if name in named)
 
 
 def kind(method: object) -> str:

@@ -1,10 +1,11 @@
-"""Recipes: a method, its budget and its scope as one line of text.
+"""Recipes: a method, steps, a scope and a post-calibration as one line of text.
 
-    npo(beta=0.1, lr=0.0003, steps=180) @lora(16)
+    npo(beta=0.1, lr=0.0003, steps=180) + gu @lora(16) > uwc(0.95)
 
-Keywords that name a field of ``Budget`` go to the budget, all others to the method. What is not given takes
-the method's default, and the canonical text writes everything back, so a changed default never changes an
-old lock.
+``+ step`` changes the updates of the step loop, several from left to right; ``@scope`` says which weights may
+move; ``> post`` moves the finished model along a path that starts at the model before unlearning. Keywords of
+the method that name a field of ``Budget`` go to the budget. What is not given takes its default, and the
+canonical text writes everything back, so a changed default never changes an old lock.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from typing import Any
 
 from audit.core.errors import AuditError
 from audit.core.progress import NullProgress, Progress
-from audit.core.registry import Call, construct, parse_call
-from audit.methods.base import METHODS, Edit, default_budget
+from audit.core.registry import Call, Registry, canonical, construct, parse_call, short
+from audit.methods.base import METHODS, POSTS, STEPS, Edit, default_budget, spends
+from audit.methods.grammar import split
 from audit.models.load import LanguageModel
 from audit.models.scope import Scope, parse_scope
 from audit.models.training import Budget, Example, train
@@ -32,22 +34,43 @@ class Recipe:
     method: Any  # a registered objective or edit, see audit.methods.base
     budget: Budget
     scope: Scope
+    steps: tuple[Any, ...] = ()  # registered step transforms, applied from left to right
+    post: Any = None  # a registered post-calibration
 
     def __str__(self) -> str:
-        """Return the canonical text: every parameter, every budget field, the scope."""
-        return self._text(_values(self.method) | _values(self.budget), scope=True)
+        """Return the canonical text: every parameter, every budget field in use, the scope."""
+        return self._text(self._values(), canonical, scope=True)
 
     @property
     def short(self) -> str:
         """Return the shortest text that parses to this recipe: for tables, never for keys."""
         usual = _values(type(self.method)()) | _values(default_budget(type(self.method)))
-        chosen = {k: v for k, v in (_values(self.method) | _values(self.budget)).items() if v != usual[k]}
-        return self._text(chosen, scope=str(self.scope) != "all")
+        chosen = {k: v for k, v in self._values().items() if v != usual[k]}
+        return self._text(chosen, short, scope=str(self.scope) != "all")
 
-    def _text(self, values: Mapping[str, Any], scope: bool) -> str:
+    @property
+    def around(self) -> str:
+        """Return the text behind the method: steps, scope and post-calibration."""
+        return " ".join(self._around(short, scope=True))
+
+    @property
+    def cost(self) -> float:
+        """Forward-equivalents per step, graddiff = 1."""
+        return self.method.cost * math.prod(step.cost for step in self.steps)
+
+    def _values(self) -> dict[str, Any]:
+        budget = _values(self.budget)
+        return _values(self.method) | {name: budget[name] for name in spends(type(self.method))}
+
+    def _text(self, values: Mapping[str, Any], write: Any, *, scope: bool) -> str:
         inside = ", ".join(f"{key}={_word(value)}" for key, value in values.items())
         call = f"{self.method.name}({inside})" if inside else self.method.name
-        return f"{call} @{self.scope}" if scope else call
+        return " ".join([call, *self._around(write, scope=scope)])
+
+    def _around(self, write: Any, *, scope: bool) -> list[str]:
+        steps = [f"+ {write(step)}" for step in self.steps]
+        where = [f"@{self.scope}"] if scope else []
+        return [*steps, *where, *([f"> {write(self.post)}"] if self.post is not None else [])]
 
 
 def parse_recipe(text: str) -> Recipe:
@@ -55,16 +78,26 @@ def parse_recipe(text: str) -> Recipe:
 
     Raises
     ------
-    AuditError: E110 unknown method, E111 not of the form, E112 a wrong parameter, and the scope's own.
+    AuditError: E110 unknown method, step or post-calibration, E111 not of the form, E112 a wrong parameter, E260
+        parts in the wrong order, E261 a part in another's place, E262 a step twice, E263 steps on an edit,
+        E264 a step without the term it works on, E265 an edit that fits no adapter, and the scope's own.
 
     """
-    head, at, tail = text.partition("@")
-    call = parse_call(head)
+    parts = split(text)
+    call = parse_call(parts.method)
+    _refuse_misplaced(call.name, METHODS)
     cls = METHODS[call.name]
-    _refuse_unknown(call, [*_types(cls), *_types(Budget)])
-    method = construct(cls, _only(call, cls), kind="method")
-    budget = construct(Budget, _spending(call, method), kind="method")
-    return Recipe(method, budget, parse_scope(tail.strip() if at else "all"))
+    _refuse_unknown(call, [*_types(cls), *spends(cls)])
+    method = construct(cls, _only(call, cls, "method"), kind="method")
+    recipe = Recipe(
+        method,
+        construct(Budget, _spending(call, method), kind="method"),
+        parse_scope(parts.scope),
+        tuple(_built(part, STEPS) for part in parts.steps),
+        _built(parts.post, POSTS) if parts.post else None,
+    )
+    _refuse_senseless(recipe)
+    return recipe
 
 
 def canonical_recipe(text: str) -> str:
@@ -87,9 +120,71 @@ def run_recipe(
         method.apply(made, forget, retain, budget, scope, seed)
     else:
         train(
-            made, method, forget, retain, budget, scope=scope, seed=seed, progress=progress or NullProgress()
+            made,
+            method,
+            forget,
+            retain,
+            budget,
+            scope=scope,
+            seed=seed,
+            steps=recipe.steps,
+            progress=progress or NullProgress(),
         )
+    if recipe.post is not None:
+        recipe.post.calibrate(model, made, retain, seed)
     return made
+
+
+def _built(text: str, registry: Registry[Any]) -> Any:
+    """Return the step or post-calibration of a constructor text."""
+    call = parse_call(text)
+    _refuse_misplaced(call.name, registry)
+    cls = registry[call.name]
+    return construct(cls, _only(call, cls, registry.kind), kind=registry.kind)
+
+
+def _refuse_misplaced(name: str, wanted: Registry[Any]) -> None:
+    places = {"method": "first", "step": f"as + {name}", "post-calibration": f"last, as > {name}"}
+    for registry in (METHODS, STEPS, POSTS):
+        if registry is not wanted and name not in wanted and name in registry:
+            raise AuditError(
+                "E261",
+                f"{name!r} is a {registry.kind}, not a {wanted.kind}",
+                f"write it {places[registry.kind]}",
+            )
+
+
+def _refuse_senseless(recipe: Recipe) -> None:
+    """Refuse combinations that name existing parts but mean nothing."""
+    method, budget, names = recipe.method, recipe.budget, [step.name for step in recipe.steps]
+    if len(set(names)) < len(names):
+        raise AuditError("E262", f"steps are {', '.join(names)}", "name each step once")
+    if isinstance(method, Edit):
+        if names:
+            raise AuditError(
+                "E263",
+                f"{method.name} is an edit, it has no updates for {names[0]} to change",
+                "add steps to an objective such as npo",
+            )
+        if recipe.scope.kind == "lora" and not method.adapts:
+            raise AuditError(
+                "E265",
+                f"{method.name} changes weights that are there, an adapter begins empty",
+                f"leave @{recipe.scope} out",
+            )
+        return
+    terms = {
+        "forget": budget.forget_weight > 0,
+        "retain": budget.retain_weight > 0 and "retain" in method.needs,
+    }
+    for step in recipe.steps:
+        for side in sorted(step.needs):
+            if not terms[side]:
+                raise AuditError(
+                    "E264",
+                    f"{step.name} works on the {side} gradient, {method.name} computes none here",
+                    f"choose a method with a {side} term, such as graddiff, and a {side}_weight above 0",
+                )
 
 
 def _refuse_unknown(call: Call, known: list[str]) -> None:
@@ -100,19 +195,29 @@ def _refuse_unknown(call: Call, known: list[str]) -> None:
             raise AuditError("E112", f"method {call.name} has no parameter {key!r}", hint)
 
 
-def _only(call: Call, cls: Any) -> Call:
-    """Return the part of a call that ``cls`` takes, in its annotated types: ``beta=1`` is ``beta=1.0``."""
+def _only(call: Call, cls: Any, kind: str) -> Call:
+    """Return the part of a call that ``cls`` takes, in its annotated types: ``beta=1`` is ``beta=1.0``.
+
+    Of a method's call the budget takes the rest; of any other, what is left over stays and is refused.
+    """
     types = _types(cls)
-    positional = tuple(_typed(call.name, *pair) for pair in zip(types.items(), call.positional, strict=False))
+    name = f"{kind} {call.name}"
+    positional = tuple(_typed(name, *pair) for pair in zip(types.items(), call.positional, strict=False))
     beyond = call.positional[len(positional) :]  # too many: ``construct`` says so
-    keywords = {k: _typed(call.name, (k, types[k]), v) for k, v in call.keywords.items() if k in types}
+    keywords = {
+        k: _typed(name, (k, types[k]), v) if k in types else v
+        for k, v in call.keywords.items()
+        if k in types or kind != "method"
+    }
     return Call(call.name, positional + beyond, keywords)
 
 
 def _spending(call: Call, method: Any) -> Call:
     """Return the call that builds the budget, with the method's own defaults under what is given."""
     given = Call(call.name, (), {**method.budget_defaults, **call.keywords})
-    spending = _only(given, Budget)
+    spending = _only(given, Budget, "method")
+    if "retain_weight" not in spends(type(method)):
+        return spending
     plain = dataclasses.asdict(Budget())
     forget, retain = (spending.keywords.get(side, plain[side]) for side in ("forget_weight", "retain_weight"))
     if retain and "retain" not in method.needs:
@@ -130,15 +235,13 @@ def _spending(call: Call, method: Any) -> Call:
     return spending
 
 
-def _typed(method: str, parameter: tuple[str, str], value: Any) -> Any:
+def _typed(owner: str, parameter: tuple[str, str], value: Any) -> Any:
     name, wanted = parameter
     if wanted not in ("float", "int"):
         return value
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not number or (wanted == "int" and value != int(value)):
-        raise AuditError(
-            "E112", f"method {method}: {name} is {value!r}, not a finite {wanted}", "give a number"
-        )
+        raise AuditError("E112", f"{owner}: {name} is {value!r}, not a finite {wanted}", "give a number")
     return float(value) if wanted == "float" else int(value)
 
 

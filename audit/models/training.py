@@ -22,7 +22,7 @@ from audit.models.context import Context
 from audit.models.load import LanguageModel
 from audit.models.objective import NLL, Budget, Callback, Objective, Weighting
 from audit.models.scope import Scope
-from audit.models.update import GradientStep, Side, Step, Update, UpdateStep
+from audit.models.update import GradientStep, PreparedStep, Side, Step, Update, UpdateStep
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -164,6 +164,9 @@ def _loop(
 ) -> None:
     weights = {name: p for name, p in context.model.network.named_parameters() if p.requires_grad}
     update = Update(context, weights, rates[0][0], lambda side, batch: sides.term(context, side, batch))
+    for transform in sides.steps:
+        if isinstance(transform, PreparedStep):
+            transform.prepare(update)
     progress.start(stage, steps)
     for step in range(steps):
         forget, retain = (next(side) if side else None for side in (sides.forget, sides.retain))

@@ -3,12 +3,13 @@
 A transform works at one of two places, or at both: on the gradients of the two terms before the optimizer
 (``GradientStep``), and on the change of the weights that the optimizer proposes (``UpdateStep``). What has to
 hold for the weights themselves, a mask or a projection, belongs to the second place: AdamW's momentum and its
-scaling undo it at the first.
+scaling undo it at the first. One that has to see the starting weights is a ``PreparedStep`` besides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -79,7 +80,32 @@ class UpdateStep(Protocol):
         ...
 
 
+@runtime_checkable
+class PreparedStep(Protocol):
+    """Looks at the starting model once."""
+
+    def prepare(self, update: Update) -> None:
+        """Called before the first step, inside the scope already; ``context.remember`` keeps what was found."""
+        ...
+
+
 Step = GradientStep | UpdateStep
+
+
+@contextlib.contextmanager
+def elsewhere(update: Update, shift: Sequence[Tensor]) -> Iterator[None]:
+    """Let the weights be off by ``shift`` for a while; they come back bit by bit."""
+    weights = list(update.weights.values())
+    kept = [weight.detach().clone() for weight in weights]
+    try:
+        with torch.no_grad():
+            for weight, by in zip(weights, shift, strict=True):
+                weight.add_(by)
+        yield
+    finally:
+        with torch.no_grad():
+            for weight, old in zip(weights, kept, strict=True):
+                weight.copy_(old)  # adding and subtracting would not give the old bits back
 
 
 def dot(left: Sequence[Tensor], right: Sequence[Tensor]) -> float:

@@ -58,7 +58,7 @@ def _flops_per_parameter(plan: Plan, corpus: Corpus, scored_share: float) -> flo
     tokens = {side: _tokens(corpus.side(side)) for side in SIDES}
     sequences = sum(len(s.probes) for side in SIDES[:2] for s in corpus.side(side))
     per_sequence = (tokens["forget"] + tokens["retain"]) / max(sequences, 1)
-    unlearning = sum(r.method.cost * r.budget.steps * 2 * r.budget.batch * per_sequence * 6 for r in recipes)
+    unlearning = sum(r.cost * r.budget.steps * 2 * r.budget.batch * per_sequence * 6 for r in recipes)
     scored = scored_share * tokens["forget"] + tokens["twin"]
     scoring = (len(plan.candidates) + 2) * sum(a.cost * scored for a in attacks) * 2
     training = 8 * 1.7 * (tokens["forget"] + 2 * tokens["retain"]) * 6 if plan.laboratory else 0.0

@@ -18,7 +18,7 @@ _POSITIVE = "a positive number"
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """Recipes that share a method, a scope and every parameter that is not a positive number.
+    """Recipes that share a method, what surrounds it and every parameter that is not a positive number.
 
     ``label`` names the method and what sets this sweep apart from the method's others; ``names`` (C,) the
     configurations; ``parameters`` (D,) what varies; ``values`` (C, D), all > 0; ``whole`` (D,) marks counts.
@@ -37,8 +37,9 @@ class Sweep:
             name: int(value) if whole else float(value)
             for name, value, whole in zip(self.parameters, values, self.whole, strict=True)
         }
-        return Recipe(
-            _with(self._first.method, given), _with(self._first.budget, given), self._first.scope
+        first = self._first
+        return dataclasses.replace(
+            first, method=_with(first.method, given), budget=_with(first.budget, given)
         ).short
 
 
@@ -69,8 +70,8 @@ def _sweep(label: str, members: list[tuple[str, Recipe]]) -> Sweep:
 
 
 def _label(key: _Key, keys: list[_Key]) -> str:
-    """Return the method's name, with the words and the scope in which its sweeps differ."""
-    method, scope, words = key
+    """Return the method's name, with the words and the surroundings in which its sweeps differ."""
+    method, around, words = key
     alike = [other for other in keys if other[0] == method]
     parts = [
         f"{name}={word}" if word != _POSITIVE else f"{name}>0"
@@ -78,15 +79,15 @@ def _label(key: _Key, keys: list[_Key]) -> str:
         if len({other[2][number] for other in alike}) > 1
     ]
     inside = f"({', '.join(parts)})" if parts else ""
-    where = f" @{scope}" if len({other[1] for other in alike}) > 1 else ""
+    where = f" {around}" if len({other[1] for other in alike}) > 1 else ""
     return f"{method}{inside}{where}"
 
 
 def _fixed(recipe: Recipe) -> _Key:
-    """Return what all members of a sweep share: method, scope, words, and numbers without a logarithm."""
+    """Return what all members of a sweep share: method, surroundings, words, and numbers without a logarithm."""
     fields = _fields(recipe)
     words = tuple((k, _POSITIVE if _positive(v) else str(v)) for k, v in fields.items())
-    return (recipe.method.name, str(recipe.scope), words)
+    return (recipe.method.name, recipe.around, words)
 
 
 def _fields(recipe: Recipe) -> dict[str, Any]:

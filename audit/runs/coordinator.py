@@ -196,7 +196,7 @@ class Coordinator:
     def _unlearn_job(self, recipe: str, start: str) -> Job:
         spec = {"kind": "unlearn", "recipe": recipe, "start": start} | self._common()
         built = parse_recipe(recipe)
-        return Job(spec, built.short, cost=built.method.cost * built.budget.steps)
+        return Job(spec, built.short, cost=built.cost * built.budget.steps)
 
     def _measure_job(
         self, name: str, digest: str, original: str, attack: str, units: dict[str, list[str]]

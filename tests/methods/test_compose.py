@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.core.errors import AuditError
-from audit.methods.base import METHODS
+from audit.methods.base import METHODS, POSTS, STEPS
 from audit.methods.compose import canonical_recipe, parse_recipe
 from audit.methods.table import methods_table
 
@@ -59,7 +59,7 @@ def test_writing_and_parsing_are_inverse(name, lr, steps, scope):
         ("npo(0.1, beta=0.2)", "E112", "twice"),
         ("ga(retain_weight=1)", "E112", "graddiff"),
         ("ga(forget_weight=0)", "E112", "one of them positive"),
-        ("npo + gu", "E111", "form"),
+        ("npo - gu", "E111", "form"),
         ("npo(", "E111", "form"),
         ("", "E111", "form"),
     ],
@@ -69,6 +69,84 @@ def test_a_wrong_recipe_is_a_coded_error_with_its_remedy(text, code, words):
         parse_recipe(text)
     assert caught.value.code == code
     assert words in str(caught.value)
+
+
+def test_steps_scope_and_post_calibration_stand_around_the_method():
+    recipe = parse_recipe("npo(lr=0.001) + pcgrad + sam(0.02) @layers(0:2).mlp > uwc(0.9)")
+    assert [step.name for step in recipe.steps] == ["pcgrad", "sam"]
+    assert recipe.steps[1].rho == 0.02
+    assert str(recipe.scope) == "layers(0:2).mlp"
+    assert recipe.post.retention == 0.9
+
+
+def test_the_canonical_text_writes_every_default_of_every_part():
+    text = canonical_recipe("graddiff + sam > path")
+    assert text.startswith("graddiff(retain=nll, lr=")
+    assert text.endswith(") + sam(rho=0.01) @all > path(strength=1.0)")
+    assert canonical_recipe(text) == text
+
+
+def test_the_short_text_leaves_out_the_defaults_of_every_part():
+    text = "npo(lr=0.001) + gu + sam(rho=0.02) @lora(8) > uwc(retention=0.9)"
+    assert parse_recipe(text).short == text
+    assert parse_recipe("graddiff + gu(8) @all > uwc(0.95)").short == "graddiff + gu > uwc"
+
+
+def test_spaces_and_whole_numbers_make_no_other_composition():
+    assert canonical_recipe("graddiff+sam(1)@lora(4)>path(2)") == canonical_recipe(
+        " graddiff + sam(rho=1.0) @ lora(4) > path(strength=2.0) "
+    )
+
+
+@pytest.mark.parametrize("step", STEPS.names())
+@pytest.mark.parametrize("post", POSTS.names())
+def test_a_composition_reads_back_from_both_its_texts(step, post):
+    recipe = parse_recipe(f"graddiff + {step} @layers(0:1) > {post}")
+    assert parse_recipe(str(recipe)) == recipe == parse_recipe(recipe.short)
+
+
+def test_a_step_multiplies_the_cost_of_the_method():
+    assert parse_recipe("graddiff + sam").cost == 1.5 * parse_recipe("graddiff").cost
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ("npo + gru + guu", "E110", "did you mean 'gu'"),
+        ("npo > uvc", "E110", "did you mean 'uwc'"),
+        ("npo + sam(rhoo=1)", "E112", "did you mean 'rho'"),
+        ("npo + sam(-1)", "E112", "rho must not be negative"),
+        ("npo + sam(much)", "E112", "not a finite float"),
+        ("npo > uwc(1, 2, 3, 4)", "E112", "takes 3 values"),
+        ("npo + gu(", "E111", "form"),
+        ("npo @lora(8) + gu", "E260", "method + step @scope > post-calibration"),
+        ("npo > uwc @lora(8)", "E260", "stand as > @"),
+        ("npo > uwc > path", "E260", "stand as > >"),
+        ("npo @all @all", "E260", "stand as @ @"),
+        ("npo +", "E260", "nothing stands behind +"),
+        ("npo + gu + @all", "E260", "nothing stands behind +"),
+        ("npo + uwc", "E261", "last, as > uwc"),
+        ("npo > gu", "E261", "as + gu"),
+        ("gu", "E261", "as + gu"),
+        ("npo + graddiff", "E261", "write it first"),
+        ("npo + gu + sam + gu", "E262", "once"),
+        ("task_vector + gu", "E263", "edit"),
+        ("ga + pcgrad", "E264", "ga computes none"),
+        ("npo(retain_weight=0) + pcgrad", "E264", "retain_weight above 0"),
+        ("npo(forget_weight=0) + sam", "E264", "forget_weight above 0"),
+    ],
+)
+def test_a_senseless_composition_is_a_coded_error_with_its_remedy(text, code, words):
+    with pytest.raises(AuditError) as caught:
+        parse_recipe(text)
+    assert caught.value.code == code
+    assert words in str(caught.value)
+
+
+def test_signs_inside_brackets_and_quotes_cut_nothing():
+    with pytest.raises(AuditError) as caught:  # one call with a bad word, not five parts
+        parse_recipe("graddiff(retain='kl + gu > uwc @all')")
+    assert caught.value.code == "E112"
 
 
 @pytest.mark.parametrize("text", ["npo @lorra(8)", "npo @", "npo @lora(0)"])

@@ -9,7 +9,7 @@ short, noisy vector: here the strength lies in the budget of the fine-tuning as 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 from audit.core.lazy import lazy
@@ -34,6 +34,8 @@ class TaskVector:
     cost: ClassVar[float] = 0.5
     needs: ClassVar[frozenset[str]] = frozenset()
     budget_defaults: ClassVar[Mapping[str, float]] = {"retain_weight": 0.0}
+    spends: ClassVar[frozenset[str]] = frozenset(field.name for field in fields(Budget))
+    adapts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not self.scale >= 0:

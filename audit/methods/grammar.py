@@ -1,0 +1,52 @@
+"""The grammar of recipes: ``method + step + step @scope > post``, cut at the signs outside brackets and quotes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from audit.core.errors import AuditError
+
+_FORM = "write method + step @scope > post-calibration, in this order; only the method has to be there"
+_RANKS = {"+": 0, "@": 1, ">": 2}
+
+
+class Parts(NamedTuple):
+    """The texts of a recipe's parts; ``scope`` is ``all`` and ``post`` empty where they are left out."""
+
+    method: str
+    steps: tuple[str, ...]
+    scope: str
+    post: str
+
+
+def split(text: str) -> Parts:
+    """Return the parts of a recipe; E260 where one is empty, doubled or out of order."""
+    pieces = list(_pieces(text))
+    signs = "".join(sign for sign, _ in pieces[1:])
+    ranks = [_RANKS[sign] for sign in signs]
+    if ranks != sorted(ranks) or signs.count("@") > 1 or signs.count(">") > 1:
+        raise AuditError("E260", f"the signs of {text.strip()!r} stand as {' '.join(signs)}", _FORM)
+    empty = [sign for sign, part in pieces if not part]
+    if pieces[0][1] and empty:
+        raise AuditError("E260", f"nothing stands behind {empty[0]} in {text.strip()!r}", _FORM)
+    by_sign = {sign: [part for found, part in pieces[1:] if found == sign] for sign in _RANKS}
+    return Parts(pieces[0][1], tuple(by_sign["+"]), *(by_sign["@"] or ["all"]), *(by_sign[">"] or [""]))
+
+
+def _pieces(text: str) -> Iterator[tuple[str, str]]:
+    """Yield (sign before it, piece); the first has no sign."""
+    depth, quote, sign, start = 0, "", "", 0
+    for index, letter in enumerate(text):
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        elif letter in "([":
+            depth += 1
+        elif letter in ")]":
+            depth -= 1
+        elif letter in _RANKS and depth == 0:
+            yield sign, text[start:index].strip()
+            sign, start = letter, index + 1
+    yield sign, text[start:].strip()
