@@ -66,10 +66,15 @@ class Scope:
 
     def _blocks(self, network: Any) -> list[Any]:
         stack = list(blocks(network))
-        chosen = stack[self.start : self.stop]
-        if not chosen or (self.stop or 0) > len(stack):
-            raise AuditError("E209", f"scope {self} on a model of {len(stack)} layers", "name layers it has")
-        return chosen
+        self.check(len(stack))
+        return stack[self.start : self.stop]
+
+    def check(self, depth: int) -> None:
+        """Raise E209 if the scope names layers that a model of ``depth`` blocks does not have."""
+        if self.kind != "layers":
+            return
+        if not range(depth)[self.start : self.stop] or (self.stop or 0) > depth:
+            raise AuditError("E209", f"scope {self} on a model of {depth} layers", "name layers it has")
 
 
 def parse_scope(text: str) -> Scope:

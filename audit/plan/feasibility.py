@@ -13,6 +13,7 @@ from audit.data.records import Corpus
 from audit.methods.compose import parse_recipe
 from audit.plan.corpus import corpus_of
 from audit.plan.cost import Cost, estimate
+from audit.plan.depth import check_scopes
 from audit.plan.forget_losses import OF_SECRETS
 from audit.plan.ordering import resolve
 from audit.plan.prospects import Prospect, Question, prospect, questions
@@ -68,15 +69,10 @@ def assess(plan: Plan) -> Assessment:
     corpus = corpus_of(plan)
     sizes = sizes_of(plan, forget=len(corpus.forget), retain=len(corpus.retain), twins=len(corpus.twins))
     attacks = [ATTACKS.build(text) for text in attack_texts(plan)]
-    for item in plan.candidates:
-        if not isinstance(item, Given):
-            parse_recipe(item)  # a name that does not exist is said before anything is computed
-    clauses = sum(len(a.doses) for a in attacks if not injects(a)) * len(plan.loss.primary) + 1
+    asked = refuse(plan, corpus, sizes)
+    clauses = _clauses(plan)
     warnings = tuple(_warnings(plan, corpus, sizes))
     ordering = resolve(plan, sizes)
-    demand_primary(plan, corpus)
-    asked = questions(plan, corpus, sizes, clauses)
-    _refuse(plan, sizes, asked)
     return Assessment(
         candidates=len(plan.candidates),
         attacks=len(attacks),
@@ -94,13 +90,27 @@ def assess(plan: Plan) -> Assessment:
     )
 
 
-def _refuse(plan: Plan, sizes: ResolvedSizes, asked: Sequence[Question]) -> None:
+def refuse(plan: Plan, corpus: Corpus, sizes: ResolvedSizes) -> Sequence[Question]:
+    """Refuse a plan that cannot work or cannot conclude, and return what it asks; E209 and E402 to E405."""
+    for item in plan.candidates:
+        if not isinstance(item, Given):
+            parse_recipe(item)  # a name that does not exist is said before anything is computed
+    check_scopes(plan)
+    demand_primary(plan, corpus)
+    asked = questions(plan, corpus, sizes, _clauses(plan))
     for question in asked:
         power.refuse_hopeless(question.tested, question.side)
     if "above_twins" in plan.loss.primary:
         twins = sizes.twin["threshold"]
         rank = losses.twin_rank(twins, plan.loss.beta)
         power.refuse_unlikely(asked[0].tested, twins, rank, "above_twins")
+    return asked
+
+
+def _clauses(plan: Plan) -> int:
+    """Return A + 1: forget clauses that the bound covers, and utility."""
+    attacks = [ATTACKS.build(text) for text in attack_texts(plan)]
+    return sum(len(a.doses) for a in attacks if not injects(a)) * len(plan.loss.primary) + 1
 
 
 def attack_texts(plan: Plan) -> list[str]:

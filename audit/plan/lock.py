@@ -21,7 +21,7 @@ from audit.metrics.base import METRICS, standard_metrics
 from audit.metrics.inputs import refuse_unmeasurable
 from audit.models.load import folder_digest
 from audit.plan.corpus import corpus_of, side_digest
-from audit.plan.feasibility import attack_texts, demand_primary
+from audit.plan.feasibility import attack_texts, refuse
 from audit.plan.ordering import resolve
 from audit.plan.schema import Given, Plan, parse_plan
 from audit.plan.sizes import sizes_of
@@ -70,8 +70,8 @@ class Lock:
 def make_lock(plan: Plan, project: Path, corpus: Corpus | None = None) -> Lock:
     """Freeze ``plan``: parse every recipe and attack, read and digest data and given weights."""
     corpus = corpus or corpus_of(plan)
-    demand_primary(plan, corpus)
     sizes = sizes_of(plan, forget=len(corpus.forget), retain=len(corpus.retain), twins=len(corpus.twins))
+    refuse(plan, corpus, sizes)
     content: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "candidates": _candidates(plan),

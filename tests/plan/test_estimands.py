@@ -156,7 +156,7 @@ def test_one_unlearning_run_says_nothing_about_future_subjects():
 
 def test_future_requests_need_29_of_them_for_a_tenth():
     header = {"unit": "request"}
-    error = refused(assembled, audit("subjects", header, forget=28))
+    error = refused(assembled, audit("subjects", header, forget=28, sealed=5))
     assert error.code == "E437"
     assert "at least 29 requests" in error.remedy
     found = clauses(audit("subjects", header, forget=29, retain=29))

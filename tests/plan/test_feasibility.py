@@ -1,6 +1,7 @@
 """What a plan can prove, before anything is spent; hopeless plans are refused with a code."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -299,3 +300,21 @@ def test_a_damaged_weight_file_is_said_and_not_read_as_small(own, tmp_path):
         with pytest.raises(AuditError) as caught:
             tensor_sizes(path)
         assert caught.value.code == "E202"
+
+
+@pytest.mark.parametrize(
+    ("subject", "scope", "depth"), [("tiny", "layers(1:3)", 2), ("smollm2", "layers(30:).mlp", 30)]
+)
+def test_layers_that_the_laboratory_does_not_have_are_refused_before_training(subject, scope, depth):
+    raw = {"laboratory": {"subject": subject}, "candidates": [f"npo @{scope}"], "attacks": ["none"]}
+    with pytest.raises(AuditError, match=f"E209.*{depth} layers"):
+        assess(parse_plan(raw, base=Path()))
+
+
+@pytest.mark.parametrize("config", [{"n_layer": 3}, {"text_config": {"num_hidden_layers": 3}}])
+def test_layers_that_the_users_model_does_not_have_are_refused_before_training(own, tmp_path, config):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "config.json").write_text(json.dumps(config))
+    own(candidates=["npo @layers(1:3)"])
+    with pytest.raises(AuditError, match="E209"):
+        own(candidates=["npo @layers(1:4)"])

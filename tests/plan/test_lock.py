@@ -40,7 +40,7 @@ def person(side, number):
     )
 
 
-def people(count=6):
+def people(count=60):
     sides = (tuple(person(side, i) for i in range(count)) for side in ("forgotten", "kept", "twin"))
     return Corpus(*sides)
 
@@ -271,3 +271,10 @@ def test_laying_the_file_out_anew_is_no_edit(locked):
     target = locked / "lock.json"
     target.write_text(json.dumps(json.loads(target.read_text())))
     assert read_lock(locked).audit_id
+
+
+def test_a_plan_that_cannot_conclude_is_not_locked_and_says_how_many_persons_could(tmp_path):
+    """Three of forty persons opened: without any failure more than half of the list may still leak."""
+    sizes = {"forget": {"tune": 0, "calibrate": 3, "sealed": 37}}
+    with pytest.raises(AuditError, match=r"E403.*units are needed"):
+        make_lock(plan(tmp_path, sizes=sizes), tmp_path)

@@ -6,6 +6,7 @@ from audit.plan.schema import parse_plan
 PLAN = {
     "laboratory": {"subject": "tiny", "release": "full"},
     "candidates": ["npo(steps=5)", "ga(steps=5)"],
+    "budget": {"forget": 0.5, "utility": 0.5},  # so few persons can show no less
     "attacks": ["none", "quantize(int4)", "relearn(steps=[1, 2])", "paraphrase"],
     "sizes": {
         "forget": {"tune": 4, "calibrate": 10, "sealed": 6},
