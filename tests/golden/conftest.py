@@ -76,6 +76,13 @@ def real_pair(request):
 
 
 @pytest.fixture
+def real_data():
+    if not (REAL / "open_unlearning_eval").is_dir():
+        pytest.skip("the real evaluation logs are not beside this checkout")
+    return REAL
+
+
+@pytest.fixture
 def unlearning_depth():
     path = REAL / "uds_model_level" / "method_results.json"
     if not path.is_file():
