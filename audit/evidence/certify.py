@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from audit.evidence import clauses, controls, estimand_words, summary, wording
+from audit.evidence import clauses, confirmation, controls, estimand_words, summary, wording
 from audit.evidence.certificate import (
     Certificate,
     ClauseResult,
     ConfigurationResult,
-    Confirmation,
     Verdict,
 )
 from audit.evidence.exhibits.base import Case, make_all
@@ -131,7 +130,7 @@ class _Certifier:
             verdict=verdict,
             vetoes=vetoes,
             reasons=reasons,
-            confirmation=self._confirmation(name),
+            confirmation=confirmation.confirm(self.assembly, name),
             diagnostics=tuple(self._diagnostics(name)),
             **self._numbers(self.fitted, row, name, told),
         )
@@ -249,39 +248,6 @@ class _Certifier:
     ) -> tuple[ClauseResult, ...]:
         return tuple(clauses.results(self.assembly, tables, bounds, row, name))
 
-    def _confirmation(self, name: str) -> Confirmation | None:
-        """Count calibrate and sealed units together for the one confirmed configuration.
-
-        A census needs no level. Where bounds remain they are simultaneous over the family: the configuration was
-        chosen on the calibrate units, which stand among those that are bounded.
-        """
-        if self.header.get("confirmed", {}).get("configuration") != name:
-            return None
-        tables = self.assembly.deciding((name,), ("calibrate", "sealed"))
-        level = self.settings.delta / tables.table.family_size
-        bounds = [
-            bound_clause(c, self.settings.alpha_forget, Levels(level, level, level))
-            for c in tables.table.clauses
-        ]
-        forget = [
-            (p, b)
-            for p, b in zip(tables.promises, bounds, strict=True)
-            if p.side == "forget" and b.applicable[0]
-        ]
-        promise, worst = max(forget, key=lambda pair: pair[1].upper[0])
-        utility = next(b for p, b in zip(tables.promises, bounds, strict=True) if p.side == "retain")
-        return Confirmation(
-            attack=promise.attack,
-            dose=promise.dose,
-            failures=_counted(worst),
-            population=int(worst.population or 0),
-            sealed_units=len(self.assembly.opened("forget", ("sealed",))),
-            upper=float(worst.upper[0]),
-            exact=bool(worst.census and not worst.missing[0]),
-            utility=float(utility.upper[0]),
-            utility_population=int(utility.population or 0),
-        )
-
     # -- words and counts --------------------------------------------------------------------------------------
 
     def _sweep(self, candidates: tuple[ConfigurationResult, ...]) -> tuple[Verdict, tuple[str, ...]]:
@@ -362,10 +328,3 @@ class _Certifier:
 
     def _record(self, name: str) -> dict[str, Any]:
         return next(c for c in self.header["configurations"] if c["configuration"] == name)
-
-
-def _counted(bound: ClauseBounds) -> float:
-    """Return the failures a census counts on the whole list, those of units opened by earlier audits included."""
-    if not bound.census or not bound.population:
-        return float(bound.total[0])
-    return round(float(bound.upper[0]) * bound.population, 9)

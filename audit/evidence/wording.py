@@ -46,8 +46,8 @@ def sentence(
 ) -> str:
     """Return the one sentence that a certificate says about a checkpoint in the valid set.
 
-    ``counted`` says who was opened, ``draws`` what a repetition would draw anew. Where everything was counted (``census``) no confidence is attached; how imported
-    configurations were chosen is unknown.
+    ``counted`` says who was opened, ``draws`` what a repetition would draw anew. Where everything was counted
+    (``census``) no confidence is attached; how imported configurations were chosen is unknown.
     """
     rate = " or ".join(LOSSES[name] for name in primary)
     kind = "census" if census else f"simultaneous over {family_size} configurations"

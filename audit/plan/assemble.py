@@ -65,7 +65,14 @@ class Assembly:
             (c["configuration"], c["attack"], float(c["dose"]), c["side"]): (c["state"], c["reason"])
             for c in self.header["coverage"]
         }
-        self._check_claim(measurements)
+        estimands.demand_units(
+            self.claim,
+            self.settings,
+            measurements.probes,
+            opened=self.opened("forget"),
+            sealed=self.opened("forget", ("sealed",)),
+            seen=len(self.seen("forget")) + len(self.seen("retain")),
+        )
 
     # -- who is counted ----------------------------------------------------------------------------------------
 
@@ -173,7 +180,8 @@ class Assembly:
             (utility, self._utility_clause(utility, names, splits)),
         ]
         kept = [(p, c) for p, c in everything if c is not None]
-        return self._tables(kept, names, order=None if splits == TUNE else self._places(names))
+        order = None if splits == TUNE or self.order is None else ordering.rows_of(self.order, names)
+        return self._tables(kept, names, order)
 
     def secondary(self, names: tuple[str, ...]) -> Tables:
         """Every other loss that can be computed, for tables and vetoes."""
@@ -280,17 +288,6 @@ class Assembly:
         """Whether units are i.i.d. draws: requests on both sides, fresh probes on the forget side alone."""
         return self.claim.independent and (side == "forget" or self.claim.estimand == "subjects")
 
-    def _check_claim(self, measurements: Measurements) -> None:
-        """Raise E435, E437 or E439 where units or probes are not what the claim needs."""
-        if self.claim.independent or not self.claim.fixed:
-            estimands.refuse_counted(len(self.seen("forget")) + len(self.seen("retain")))
-        units = self.opened("forget", ("calibrate", "sealed"))
-        if self.claim.estimand == "subjects":
-            estimands.demand_requests(len(self.opened("forget")), self.settings)
-        if self.claim.estimand == "probes":
-            asked = measurements.probes["subject"].value_counts()
-            estimands.demand_batches([int(asked.get(unit, 0)) for unit in units], self.claim)
-
     def _sample(self, side: str, splits: tuple[str, ...]) -> tuple[list[str], list[str], int | None]:
         """Units of a side, those that an earlier audit opened, and N; tune units belong to no list."""
         if splits == TUNE:
@@ -346,13 +343,6 @@ class Assembly:
         units = self._units
         chosen = units[(units["side"] == "twin") & units["split"].isin(("threshold", "calibrate"))]
         return list(chosen.sort_values("order").index)
-
-    def _places(self, names: tuple[str, ...]) -> tuple[int, ...] | None:
-        """Rows of a table of ``names``, first tested first; references stand outside the family, at its end."""
-        if self.order is None:
-            return None
-        place = {name: number for number, name in enumerate(self.order)}
-        return tuple(sorted(range(len(names)), key=lambda row: place.get(names[row], len(place))))
 
     def _tables(
         self,

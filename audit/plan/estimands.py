@@ -102,8 +102,28 @@ def one_run() -> AuditError:
     )
 
 
-def demand_requests(count: int, settings: Settings) -> None:
-    """Raise E437 where too few requests were measured for any claim about future ones."""
+def demand_units(
+    claim: Claim, settings: Settings, probes: Any, *, opened: list[str], sealed: list[str], seen: int
+) -> None:
+    """Raise E435, E437 or E439 where forget units or probes are not what the claim needs.
+
+    ``seen`` counts units of either side that earlier audits opened; ``probes`` is the table of the measurements.
+    """
+    if seen and (claim.independent or not claim.fixed):
+        raise AuditError(
+            "E439",
+            f"{seen} units were opened by earlier audits; they are counted exactly, which needs a finite list and "
+            "losses that would not change on repetition",
+            "fix probes, decoding and attack seeds per unit, or leave these units out of the list",
+        )
+    if claim.estimand == "subjects":
+        _demand_requests(len(opened), settings)
+    if claim.estimand == "probes":
+        asked = probes["subject"].value_counts()
+        _demand_batches([int(asked.get(unit, 0)) for unit in (*opened, *sealed)], claim.batch)
+
+
+def _demand_requests(count: int, settings: Settings) -> None:
     needed = least_units(settings.alpha_forget, settings.delta)
     if count < needed:
         raise AuditError(
@@ -114,23 +134,11 @@ def demand_requests(count: int, settings: Settings) -> None:
         )
 
 
-def demand_batches(sizes: list[int], claim: Claim) -> None:
-    """Raise E435 unless every draw asked the whole batch of the generator."""
-    odd = sum(size != claim.batch for size in sizes)
+def _demand_batches(sizes: list[int], batch: int) -> None:
+    odd = sum(size != batch for size in sizes)
     if odd:
         raise AuditError(
             "E435",
-            f"{odd} of {len(sizes)} draws do not hold the {claim.batch} probes of the generator's batch",
+            f"{odd} of {len(sizes)} draws do not hold the {batch} probes of the generator's batch",
             "measure whole batches, or claim `list`",
-        )
-
-
-def refuse_counted(seen: int) -> None:
-    """Raise E439 where units opened by earlier audits cannot be counted exactly."""
-    if seen:
-        raise AuditError(
-            "E439",
-            f"{seen} units were opened by earlier audits; they are counted exactly, which needs a finite list and "
-            "losses that would not change on repetition",
-            "fix probes, decoding and attack seeds per unit, or leave these units out of the list",
         )

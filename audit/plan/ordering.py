@@ -94,3 +94,9 @@ def places(tuned: LossTable, settings: Settings) -> tuple[int, ...]:
                 "measure with `score_tune`, or lock `order: plan`",
             )
     return pareto_order(tuned, settings.alpha_forget, settings.alpha_utility)
+
+
+def rows_of(order: tuple[str, ...], names: tuple[str, ...]) -> tuple[int, ...]:
+    """Return the rows of a table of ``names``, first tested first; references stand outside, at its end."""
+    place = {name: number for number, name in enumerate(order)}
+    return tuple(sorted(range(len(names)), key=lambda row: place.get(names[row], len(place))))

@@ -46,8 +46,8 @@ class Order:
             name=self.name,
             title="Order of testing",
             claim=(
-                f"Configurations are listed by {case.settings.family} along this order, which was fixed before anybody"
-                f" who counts was opened: {self._source(case)}."
+                f"Configurations are listed by {case.settings.family} along this order, made without a look at anybody"
+                f" who counts: {self._source(case)}."
             ),
             columns=_COLUMNS,
             rows=tuple(self._row(case, place, row, risks) for place, row in enumerate(rows, start=1)),
