@@ -16,6 +16,7 @@ from audit.core.errors import AuditError
 from audit.data.records import Probe
 from audit.metrics.base import METRICS
 from audit.metrics.gradients import gradient_norms
+from audit.models.activations import lens
 from audit.models.load import LanguageModel
 from audit.models.scoring import Decoding, Scored, score
 
@@ -36,6 +37,7 @@ INPUTS = {
     "reference": Need("a model that was not trained on the answers", "1 forward of that model"),
     "prefix": Need("solved questions about strangers, put in front", "1 forward, longer by the prefix"),
     "gradient": Need("the gradient of the nll", "1 forward and backward, one probe at a time"),
+    "layers": Need("what each block tells of the answer", "1 forward, and the output head once per block"),
 }
 
 
@@ -139,10 +141,15 @@ def _gradient(model: LanguageModel, probes: Sequence[Probe], _: Company) -> dict
     return {"gradient_norm": gradient_norms(model, probes)}
 
 
+def _layers(model: LanguageModel, probes: Sequence[Probe], _: Company) -> dict[str, list[Any]]:
+    return {"lens": lens(model, probes)}
+
+
 _MEASURED: dict[str, Callable[[LanguageModel, Sequence[Probe], Company], dict[str, list[Any]]]] = {
     "paraphrase": _paraphrases,
     "wrong_answers": _wrong_answers,
     "reference": _reference,
     "prefix": _prefixed,
     "gradient": _gradient,
+    "layers": _layers,
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,6 +30,9 @@ __all__ = [
     "yields",
 ]
 
+if TYPE_CHECKING:
+    from audit.models.activations import Lens
+
 torch = lazy("torch")
 
 BATCH_TOKENS = {"cpu": 2048, "cuda": 65536}  # part of the batch policy: batches never depend on free memory
@@ -47,6 +50,7 @@ class Scored:
     deviation there. ``paraphrase_logp`` ("paraphrase") and ``wrong_logp`` ("wrong_answers"): token
     log-probabilities of the paraphrased and of each wrong answer. ``reference_logp`` ("reference"): (T,) of a
     reference model. ``prefixed_logp`` ("prefix"): after texts by strangers. ``gradient_norm`` ("gradient").
+    ``lens`` ("layers"): what each block tells of the answer.
     """
 
     subject: str
@@ -64,6 +68,7 @@ class Scored:
     reference_logp: np.ndarray | None = None
     prefixed_logp: np.ndarray | None = None
     gradient_norm: float | None = None
+    lens: Lens | None = None
 
 
 def score(
