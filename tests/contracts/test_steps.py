@@ -1,0 +1,114 @@
+"""What every registered step transform promises; a new step is held to it without a line here."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+
+import pytest
+import torch
+
+from audit.core.registry import canonical
+from audit.methods.base import STEPS, Transform
+from audit.models.digests import weight_digest
+from audit.models.training import Budget
+from audit.models.update import GradientStep, UpdateStep
+
+NAMES = STEPS.names()
+
+
+def test_the_model_knows_both_sides(knowing, lab):
+    assert lab.recall(knowing, lab.forget) > 0.9
+    assert lab.recall(knowing, lab.retain) > 0.9
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_step_is_a_frozen_record_that_prints_as_its_constructor(name):
+    step = STEPS[name]()
+    assert dataclasses.is_dataclass(step)
+    assert STEPS.build(canonical(step)) == step
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        step.name = "other"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_step_works_somewhere_and_says_where_it_is_from(name):
+    step = STEPS[name]()
+    assert isinstance(step, Transform)
+    assert isinstance(step, GradientStep | UpdateStep)
+    assert step.source.startswith("arXiv:")
+    assert step.source in (inspect.getmodule(type(step)).__doc__ or "")
+    assert step.evidence in ("paper", "reproduced", "experimental")
+    assert step.needs <= {"forget", "retain"}
+    assert 1 <= step.cost < 100
+    assert step.never
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_step_defaults_to_plain_values_that_no_budget_word_hides(name):
+    fields = dataclasses.fields(STEPS[name])
+    assert all(isinstance(getattr(STEPS[name](), f.name), int | float | str | bool) for f in fields)
+    assert not {f.name for f in fields} & {f.name for f in dataclasses.fields(Budget)}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_step_really_changed_the_update(name, knowing, lab):
+    """Updates against a retain term too light to hold its own: the sides conflict."""
+    text = "graddiff(steps=3, retain_weight=0.01)"
+    plain, changed = (lab.run(text + step, knowing) for step in ("", f" + {name}"))
+    gaps = [
+        float((a - b).abs().max())
+        for a, b in zip(plain.network.parameters(), changed.network.parameters(), strict=True)
+    ]
+    assert max(gaps) > 1e-5  # the rate is 3e-4: more than rounding, less than a step
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_seed_gives_the_same_weights_and_the_given_model_is_untouched(name, knowing, lab):
+    before = weight_digest(knowing)
+    first, second = (lab.run(f"graddiff(steps=3) + {name}", knowing, seed=7) for _ in range(2))
+    assert weight_digest(first) == weight_digest(second)
+    assert weight_digest(first) != before == weight_digest(knowing)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_updates_change_nothing(name, knowing, lab):
+    made = lab.run(f"graddiff(steps=0) + {name} @lora(4)", knowing)
+    assert weight_digest(lab.run(f"graddiff(steps=0) + {name}", knowing)) == weight_digest(knowing)
+    assert weight_digest(made.merged()) == weight_digest(knowing)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
+def test_only_the_scope_moves(name, architecture, knowing, knowing_gpt2, lab):
+    model = knowing if architecture == "llama" else knowing_gpt2
+    before = lab.weights(model)
+    after = lab.weights(lab.run(f"graddiff(steps=3, weight_decay=0.1) + {name} @layers(0:1).mlp", model))
+    moved = {key for key in before if not torch.equal(before[key], after[key])}
+    assert moved
+    assert all((".layers.0.mlp." in key) or (".h.0.mlp." in key) for key in moved)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_adapter_leaves_the_base_bit_identical_and_learns(name, knowing, lab):
+    made = lab.run(f"graddiff(steps=3) + {name} @lora(4)", knowing)
+    before, after = lab.weights(knowing), lab.weights(made)
+    assert made.has_adapter
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert any(w.abs().sum() > 0 for key, w in after.items() if "lora_B" in key)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("scope", ["all", "lora(8)"])
+def test_the_forgotten_answers_become_less_likely(name, scope, knowing, lab):
+    lr = 3e-3 if scope == "lora(8)" else 1e-3
+    made = lab.run(f"graddiff(lr={lr}, steps=20) + {name} @{scope}", knowing)
+    assert lab.recall(made, lab.forget) < lab.recall(knowing, lab.forget)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_steps_combine(name, knowing, lab):
+    other = "sure" if name != "sure" else "sam"
+    made = lab.run(f"graddiff(steps=2) + {name} + {other}", knowing)
+    assert all(torch.isfinite(weight).all() for weight in made.network.parameters())
+    assert weight_digest(made) != weight_digest(knowing)
