@@ -71,11 +71,12 @@ def test_help_and_catalogues_import_no_heavy_library(command):
     assert loaded_after(_called(command)) == []
 
 
-def test_planning_and_locking_need_no_heavy_library(tmp_path):
+def test_locking_needs_distributions_alone_and_looking_nothing_heavy(tmp_path):
+    """SciPy says whether so many subjects can conclude; no model library is loaded for that."""
     plan = tmp_path / "audit.yaml"
     plan.write_text("laboratory: {subject: tiny}\ncandidates: [npo]\n")
     run = tmp_path / "run"
-    assert loaded_after(_called(["lock", str(plan), "-o", str(run)])) == []
+    assert loaded_after(_called(["lock", str(plan), "-o", str(run)])) == ["scipy"]
     assert loaded_after(_called(["status", str(run)])) == []
 
 
