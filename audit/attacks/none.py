@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from audit.attacks.base import ATTACKS, Attack, AttackContext, Attacked, Tier
 from audit.data.records import Probe
+from audit.models.difference import update_diagnostics
 from audit.models.load import LanguageModel
 
 
@@ -50,5 +51,5 @@ class NoAttack:
         yield Attacked(0.0, model, tuple(probes))
 
     def diagnose(self, model: LanguageModel, context: AttackContext) -> Mapping[str, float]:
-        """Return nothing: nothing was done."""
-        return {}
+        """Return what unlearning did to the weights, compared with the original's."""
+        return {} if context.original is None else update_diagnostics(model, context.original)

@@ -324,7 +324,7 @@ class _Certifier:
     def _diagnostics(self, name: str) -> Iterator[tuple[str, float]]:
         for configuration, attack, what, value in self.header.get("diagnostics", ()):
             if configuration == name:
-                yield f"{what} under {attack_label(attack)}", float(value)
+                yield what if attack == "none" else f"{what} under {attack_label(attack)}", float(value)
 
     def _record(self, name: str) -> dict[str, Any]:
         return next(c for c in self.header["configurations"] if c["configuration"] == name)
