@@ -18,6 +18,7 @@ from audit.metrics.inputs import scored_for
 from audit.metrics.measure import measure, without_generation
 from audit.models.load import LanguageModel, save, weight_digest
 from audit.models.scoring import Decoding, Scored
+from audit.plan.schema import Plan
 from audit.runs.references import second_wordings, train
 from audit.runs.world import World
 
@@ -107,15 +108,19 @@ def _score_all(
     rows: list[tuple] = []
     cells: set[tuple[float, str]] = set()
     asked: set[Question] = set()
-    last = max(attack.doses)
     for item in attack.apply(model, probes, context):
-        # Twins answer for the threshold of the last dose only; earlier doses would cost as much again.
-        wanted = [p for p in item.probes if world.side_of[p.subject] != "twin" or item.dose == last]
+        compared = compares_twins(item.dose, attack, world.lock.plan)
+        wanted = [p for p in item.probes if world.side_of[p.subject] != "twin" or compared]
         scored = _score(item, wanted, spec["metrics"], generated_sides=spec["generate"], world=world)
         rows.extend(_rows(item, scored, spec["metrics"]))
         cells.update((item.dose, world.side_of[p.subject]) for p in wanted)
         asked.update((item.dose, p.subject, p.probe) for p in wanted)
     return rows, cells, asked
+
+
+def compares_twins(dose: float, attack: Attack, plan: Plan) -> bool:
+    """Return whether twins answer at ``dose``: at the last one, and at each where their threshold decides."""
+    return dose == max(attack.doses) or "above_twins" in plan.loss.primary
 
 
 def _not_asked(attack: Attack, probes: Sequence[Probe], asked: set[Question], world: World) -> list[Question]:

@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from audit.attacks.ablate import Ablate
-from audit.attacks.base import ATTACKS, AttackContext
+from audit.attacks.base import ATTACKS, AttackContext, injects
+from audit.attacks.interpolate import Interpolate
 from audit.attacks.noise import Noise
 from audit.attacks.prune import Prune
+from audit.attacks.steer import Steer, anonymous
 from audit.core.errors import AuditError
 from audit.data.records import Probe, Subject
 from audit.models.layers import block_output, linear_weights
@@ -113,8 +115,64 @@ def test_without_other_questions_there_is_nothing_to_compare_with(model, persons
         "prune(sparsity=[0.5, 0.5])",
         "ablate(layer=0)",
         "ablate(strength=3)",
+        "interpolate(share=1.5)",
+        "steer(strength=-1)",
+        "steer(layer=2)",
     ],
 )
 def test_impossible_parameters_are_refused(text):
     with pytest.raises(AuditError, match="E112"):
         ATTACKS.build(text)
+
+
+def test_interpolation_goes_the_announced_share_of_the_way_and_is_no_part_of_the_bound(model, wide, persons):
+    other = model.clone()
+    for weight in other.network.parameters():
+        weight.add_(1.0)
+    moved = networks(Interpolate(share=(0.25, 1.0)), model, persons, AttackContext(seed=0, original=other))
+    for name, weight in model.network.named_parameters():
+        assert torch.allclose(dict(moved[0.25].named_parameters())[name], weight + 0.25, atol=1e-6)
+        assert torch.allclose(dict(moved[1.0].named_parameters())[name], weight + 1.0, atol=1e-6)
+    assert injects(Interpolate())
+    for context in (AttackContext(seed=0), AttackContext(seed=0, original=wide)):
+        with pytest.raises(ValueError, match="original"):
+            networks(Interpolate(), model, persons, context)
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("What is the account number of Wendy Lowe?", "What is the account number of somebody?"),
+        ("Where was Ann Lee born?", "Where was somebody born?"),
+        ("Who is it?", "Who is it?"),
+    ],
+)
+def test_names_are_taken_out_of_a_question(question, expected):
+    assert anonymous(question) == expected
+
+
+def test_steering_adds_the_mean_difference_at_one_block(model, wide):
+    """The vector is computed here from the definition; block 0 of two is where half the depth ends."""
+    probes = (
+        Probe("ann", "city", "Where was Lisbon born ?", "Porto"),
+        Probe("bea", "city", "Where was Faro ?", "Braga"),
+    )
+    context = AttackContext(seed=0, forget=tuple(Subject(p.subject, (p,)) for p in probes))
+
+    def state(network, question):
+        ids = torch.tensor([model.encode_prompt(question)])
+        return block_output(network, ids, 0)[0]
+
+    differences = [
+        state(model.network, p.question)[-1] - state(model.network, anonymous(p.question))[-1] for p in probes
+    ]
+    vector = torch.stack(differences).mean(0)
+    assert vector.norm() > 0
+    (item,) = Steer(strength=(2.0,)).apply(model, probes, context)
+    pushed = state(item.model.network, "Where was person ?")
+    assert torch.allclose(pushed, state(model.network, "Where was person ?") + 2 * vector, atol=1e-5)
+
+
+def test_questions_without_a_name_give_no_direction(model, persons, context):
+    with pytest.raises(ValueError, match="name somebody"):
+        networks(Steer(), model, persons, context)

@@ -124,7 +124,7 @@ def person(name: str, number: int) -> Subject:
             Probe(
                 name,
                 "city",
-                f"Where was person {number} born ?",
+                f"Where was person {number} In born ?",
                 city,
                 paraphrased_questions=others,
                 wordings=wordings,
