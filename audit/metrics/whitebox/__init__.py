@@ -1,0 +1,1 @@
+"""Diagnostics of a whole model that read its activations: shown beside a verdict, never part of one."""
