@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from audit.core.errors import AuditError
 from audit.data.records import Probe
 from audit.metrics.base import METRICS
 from audit.metrics.gradients import gradient_norms
 from audit.models.activations import lens
 from audit.models.load import LanguageModel
+from audit.models.packing import answer_logps
 from audit.models.scoring import Decoding, Scored, score
 
 
@@ -33,7 +32,7 @@ INPUTS = {
     "generation": Need("the model's own answer", "decoding of the answer's length"),
     "moments": Need("mean and spread of log-probabilities over the vocabulary", "none beside the forward"),
     "paraphrase": Need("the probe's paraphrased answer", "1 forward"),
-    "wrong_answers": Need("the probe's wrong answers", "1 forward for each"),
+    "wrong_answers": Need("the probe's wrong answers", "1 forward for each, the question read once"),
     "reference": Need("a model that was not trained on the answers", "1 forward of that model"),
     "prefix": Need("solved questions about strangers, put in front", "1 forward, longer by the prefix"),
     "gradient": Need("the gradient of the nll", "1 forward and backward, one probe at a time"),
@@ -83,6 +82,7 @@ def scored_for(
     _demand(needs, company)
     scored = score(model, probes, generate=generate, decoding=decoding, moments="moments" in needs)
     added = [_MEASURED[need](model, probes, company) for need in _MEASURED if need in needs]
+    added += [_alternatives(model, probes, needs)] if needs & {"paraphrase", "wrong_answers"} else []
     asked = needs - {"generation"}
     position = {(probe.subject, probe.probe): index for index, probe in enumerate(probes)}
     return [
@@ -108,23 +108,19 @@ def _demand(needs: frozenset[str], company: Company) -> None:
         )
 
 
-def _paraphrases(model: LanguageModel, probes: Sequence[Probe], _: Company) -> dict[str, list[Any]]:
-    asked = [[p.paraphrased_answer] if p.paraphrased_answer else [] for p in probes]
-    found = _answers(model, probes, asked)
-    return {"paraphrase_logp": [logps[0] if logps else None for logps in found]}
-
-
-def _wrong_answers(model: LanguageModel, probes: Sequence[Probe], _: Company) -> dict[str, list[Any]]:
-    return {"wrong_logp": _answers(model, probes, [p.perturbed_answers for p in probes])}
-
-
-def _answers(
-    model: LanguageModel, probes: Sequence[Probe], answers: Sequence[Sequence[str]]
-) -> list[tuple[np.ndarray, ...]]:
-    """Return the token log-probabilities of other answers to each probe's question, in one scoring pass."""
-    asked = [replace(p, answer=text) for p, texts in zip(probes, answers, strict=True) for text in texts]
-    found = iter(score(model, asked))
-    return [tuple(next(found).logp for _ in texts) for texts in answers]
+def _alternatives(
+    model: LanguageModel, probes: Sequence[Probe], needs: frozenset[str]
+) -> dict[str, list[Any]]:
+    """Return the log-probabilities of paraphrased and wrong answers; all answers to a question share its prompt."""
+    right = [[p.paraphrased_answer] if p.paraphrased_answer and "paraphrase" in needs else [] for p in probes]
+    wrong = [list(p.perturbed_answers) if "wrong_answers" in needs else [] for p in probes]
+    asked = [[*first, *rest] for first, rest in zip(right, wrong, strict=True)]
+    found = answer_logps(model, [p.question for p in probes], asked)
+    pairs = list(zip(found, right, strict=True))
+    return {
+        "paraphrase_logp": [logps[0] if first else None for logps, first in pairs],
+        "wrong_logp": [logps[len(first) :] for logps, first in pairs],
+    }
 
 
 def _reference(_: LanguageModel, probes: Sequence[Probe], company: Company) -> dict[str, list[Any]]:
@@ -146,8 +142,6 @@ def _layers(model: LanguageModel, probes: Sequence[Probe], _: Company) -> dict[s
 
 
 _MEASURED: dict[str, Callable[[LanguageModel, Sequence[Probe], Company], dict[str, list[Any]]]] = {
-    "paraphrase": _paraphrases,
-    "wrong_answers": _wrong_answers,
     "reference": _reference,
     "prefix": _prefixed,
     "gradient": _gradient,
