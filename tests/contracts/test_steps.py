@@ -112,3 +112,15 @@ def test_steps_combine(name, knowing, lab):
     made = lab.run(f"graddiff(steps=2) + {name} + {other}", knowing)
     assert all(torch.isfinite(weight).all() for weight in made.network.parameters())
     assert weight_digest(made) != weight_digest(knowing)
+
+
+def test_a_hard_null_space_projection_shields_the_retain_answers(knowing, lab):
+    """The same ascent with and without: what retain sequences send through the projections hardly changes."""
+    free, shielded = (
+        lab.run(f"ga(lr=0.003, steps=10){step} @layers(0:1).mlp", knowing)
+        for step in ("", " + nullspace(relaxation=0, threshold=0.0001)")
+    )
+    known = lab.recall(knowing, lab.retain)
+    assert known - lab.recall(free, lab.retain) > 0.2
+    assert known - lab.recall(shielded, lab.retain) < 0.02
+    assert lab.recall(shielded, lab.forget) < lab.recall(knowing, lab.forget)

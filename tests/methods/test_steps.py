@@ -238,9 +238,40 @@ def test_sure_keeps_its_choice_of_neurons(plain_rows):
     assert torch.equal(step.correct(on, [torch.ones(4, 2)])[0], chosen)
 
 
+def test_nullspace_damps_what_retain_inputs_see(monkeypatch):
+    """Retain inputs along (.6, .8): a change (1, 0) keeps (1, 0) - .9 * .6 (.6, .8) = (.676, -.432)."""
+    module = "audit.methods.steps.nullspace"
+    x = torch.tensor([0.6, 0.8])
+    monkeypatch.setattr(f"{module}.input_moments", lambda *_: {"h.mlp.out": torch.outer(x, x)})
+    monkeypatch.setattr(f"{module}.batches", lambda *_: ())
+    monkeypatch.setattr(f"{module}.input_axis", lambda network, name: 1)
+    names = {"h.mlp.out.weight": (1, 2), "h.attn.out.weight": (1, 2), "h.mlp.out.bias": (1,)}
+    on = Update(Run(), {n: torch.nn.Parameter(torch.zeros(s)) for n, s in names.items()}, None, None)
+    on.context.model, on.context.retain_examples = SimpleNamespace(network=None), ("one",)
+    given = [torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 0.0]]), torch.tensor([1.0])]
+    step = STEPS.build("nullspace(relaxation=0.1)")
+    step.prepare(on)
+    found = step.correct(on, given)
+    assert found[0].tolist()[0] == pytest.approx([0.676, -0.432])
+    assert found[1] is given[1]
+    assert found[2] is given[2]
+    assert step.correct(on, [torch.tensor([[0.8, -0.6]]), *given[1:]])[0].tolist()[0] == pytest.approx(
+        [0.8, -0.6]
+    )
+    assert STEPS.build("nullspace(relaxation=1)").correct(on, given) is given
+
+
+def test_nullspace_counts_only_large_eigenvalues_as_retain_directions():
+    """Eigenvalues 1 and .5 of the axes: with threshold .6 only the first is one, with .4 both are."""
+    moment = torch.diag(torch.tensor([1.0, 0.5]))
+    assert STEPS.build("nullspace(threshold=0.6)")._large(moment).abs().tolist() == [[1], [0]]
+    assert STEPS.build("nullspace(threshold=0.4)")._large(moment).shape == (2, 2)
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "nullspace(relaxation=2)",
         "blur(gamma=-1)",
         "gru(gamma=0)",
         "gru(rectified=retain)",

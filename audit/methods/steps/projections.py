@@ -28,3 +28,8 @@ def output_axis(network: Any, name: str) -> int:
     found = place(name)
     flipped = {linear.name for linear in linears(network) if linear.transposed}
     return int(found.role == "weight" and found.module in flipped)
+
+
+def input_axis(network: Any, name: str) -> int:
+    """Return the axis of a weight matrix along which its inputs lie."""
+    return 1 - output_axis(network, name)
