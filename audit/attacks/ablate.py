@@ -8,12 +8,12 @@ are used, never answers: nothing is put in that could be asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from audit.attacks.base import ATTACKS, Attack, AttackContext, Attacked, Tier
+from audit.attacks.base import ATTACKS, AttackContext, Attacked, Tier
+from audit.attacks.dial import Dialled
 from audit.core.lazy import lazy
 from audit.data.records import Probe
 from audit.models.layers import block_output, blocks, linear_weights
@@ -29,7 +29,7 @@ QUESTIONS = 128  # of each kind, whose activations are averaged
 
 @ATTACKS.register("ablate")
 @dataclass(frozen=True)
-class Ablate:
+class Ablate(Dialled):
     """Project the forget direction out of every matrix that writes into the residual stream.
 
     ``layer``: depth at which the direction is measured, a share of the blocks in (0, 1].
@@ -40,6 +40,8 @@ class Ablate:
     strength: tuple[float, ...] = (1.0,)
 
     name: ClassVar[str]
+    dial: ClassVar[str] = "strength"
+    most: ClassVar[float] = 2.0
     tier: ClassVar[Tier] = "weights"
     version: ClassVar[int] = 1
     dose_unit: ClassVar[str] = "strength"
@@ -49,28 +51,9 @@ class Ablate:
     )
 
     def __post_init__(self) -> None:
-        shares = tuple(self.strength) if isinstance(self.strength, list | tuple) else (self.strength,)
         if isinstance(self.layer, bool) or not 0 < self.layer <= 1:
             raise ValueError(f"layer must be a share of the depth in (0, 1], got {self.layer!r}")
-        if not shares or any(isinstance(s, bool) or not 0 <= s <= 2 for s in shares):
-            raise ValueError(f"strength must be in [0, 2], got {self.strength!r}")
-        if any(later <= earlier for earlier, later in pairwise(shares)):
-            raise ValueError(f"strength must ascend, got {list(shares)}")
-        object.__setattr__(self, "strength", tuple(map(float, shares)))
-
-    @property
-    def doses(self) -> tuple[float, ...]:
-        """The shares of the direction removed."""
-        return self.strength
-
-    @property
-    def cost(self) -> float:
-        """One scoring pass a share."""
-        return float(len(self.strength))
-
-    def zero(self) -> Attack:
-        """Return the attack that removes nothing."""
-        return replace(self, strength=(0.0,))
+        self.check_dial()
 
     def not_applicable(self, model: LanguageModel, probes: Sequence[Probe] | None = None) -> str | None:
         """Return ``no other questions`` if all of ``probes`` are about one subject: nothing to compare with."""
@@ -88,10 +71,6 @@ class Ablate:
             if direction is not None and share:
                 _project_out(copy, direction, share)
             yield Attacked(share, copy, tuple(probes))
-
-    def diagnose(self, model: LanguageModel, context: AttackContext) -> Mapping[str, float]:
-        """Return nothing."""
-        return {}
 
     def _direction(
         self, model: LanguageModel, probes: Sequence[Probe], context: AttackContext
@@ -111,14 +90,11 @@ class Ablate:
 def _mean(model: LanguageModel, questions: Sequence[str], depth: int) -> Tensor:
     """Return the mean (H,) activation at the last token of some questions, evenly picked."""
     picked = questions[:: max(1, len(questions) // QUESTIONS)][:QUESTIONS]
+    encoded = [torch.tensor([model.encode_prompt(question)], device=model.device) for question in picked]
     with torch.inference_mode():
-        total = sum(
-            block_output(
-                model.network, torch.tensor([model.encode_prompt(question)], device=model.device), depth
-            )[0, -1].float()
-            for question in picked
+        return torch.stack([block_output(model.network, ids, depth)[0, -1].float() for ids in encoded]).mean(
+            0
         )
-    return total / len(picked)
 
 
 def _project_out(model: LanguageModel, direction: Tensor, share: float) -> None:

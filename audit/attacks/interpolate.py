@@ -6,12 +6,12 @@ this stands outside the bound; it shows how far a candidate has moved from what 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
-from audit.attacks.base import ATTACKS, Attack, AttackContext, Attacked, Tier
+from audit.attacks.base import ATTACKS, AttackContext, Attacked, Tier
+from audit.attacks.dial import Dialled
 from audit.core.lazy import lazy
 from audit.data.records import Probe
 from audit.models.load import LanguageModel
@@ -21,7 +21,7 @@ torch = lazy("torch")
 
 @ATTACKS.register("interpolate")
 @dataclass(frozen=True)
-class Interpolate:
+class Interpolate(Dialled):
     """Move every weight a share of the way back to the original; outside the bound.
 
     ``share``: shares of the way, ascending, in [0, 1]. An adapter is merged first.
@@ -30,6 +30,8 @@ class Interpolate:
     share: tuple[float, ...] = (0.1, 0.25, 0.5)
 
     name: ClassVar[str]
+    dial: ClassVar[str] = "share"
+    most: ClassVar[float] = 1.0
     tier: ClassVar[Tier] = "weights"
     version: ClassVar[int] = 1
     dose_unit: ClassVar[str] = "share"
@@ -40,30 +42,7 @@ class Interpolate:
     )
 
     def __post_init__(self) -> None:
-        shares = tuple(self.share) if isinstance(self.share, list | tuple) else (self.share,)
-        if not shares or any(isinstance(s, bool) or not 0 <= s <= 1 for s in shares):
-            raise ValueError(f"share must be in [0, 1], got {self.share!r}")
-        if any(later <= earlier for earlier, later in pairwise(shares)):
-            raise ValueError(f"share must ascend, got {list(shares)}")
-        object.__setattr__(self, "share", tuple(map(float, shares)))
-
-    @property
-    def doses(self) -> tuple[float, ...]:
-        """The shares of the way back."""
-        return self.share
-
-    @property
-    def cost(self) -> float:
-        """One scoring pass a share."""
-        return float(len(self.share))
-
-    def zero(self) -> Attack:
-        """Return the attack that does not move."""
-        return replace(self, share=(0.0,))
-
-    def not_applicable(self, model: LanguageModel, probes: Sequence[Probe] | None = None) -> str | None:
-        """Return None: that there is an original is seen when the attack is applied."""
-        return None
+        self.check_dial()
 
     def apply(
         self, model: LanguageModel, probes: Sequence[Probe], context: AttackContext
@@ -74,10 +53,6 @@ class Interpolate:
             if share:
                 _move(copy, _original(context), share)
             yield Attacked(share, copy, tuple(probes))
-
-    def diagnose(self, model: LanguageModel, context: AttackContext) -> Mapping[str, float]:
-        """Return nothing."""
-        return {}
 
 
 def _original(context: AttackContext) -> LanguageModel:

@@ -6,12 +6,12 @@ sandbagging: Tice et al. 2024, arXiv:2412.01784). Several seeds are several atta
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
-from audit.attacks.base import ATTACKS, Attack, AttackContext, Attacked, Tier
+from audit.attacks.base import ATTACKS, AttackContext, Attacked, Tier
+from audit.attacks.dial import Dialled
 from audit.core.lazy import lazy
 from audit.core.seeds import derive
 from audit.data.records import Probe
@@ -23,7 +23,7 @@ torch = lazy("torch")
 
 @ATTACKS.register("noise")
 @dataclass(frozen=True)
-class Noise:
+class Noise(Dialled):
     """Add sigma times the matrix's standard deviation times normal noise to every projection.
 
     ``sigma``: relative sizes, ascending; one draw of noise is scaled to all of them. ``seed``: which draw.
@@ -34,6 +34,8 @@ class Noise:
     seed: int = 0
 
     name: ClassVar[str]
+    dial: ClassVar[str] = "sigma"
+    most: ClassVar[float] = 10.0
     tier: ClassVar[Tier] = "weights"
     version: ClassVar[int] = 1
     dose_unit: ClassVar[str] = "sigma"
@@ -43,30 +45,7 @@ class Noise:
     )
 
     def __post_init__(self) -> None:
-        sizes = tuple(self.sigma) if isinstance(self.sigma, list | tuple) else (self.sigma,)
-        if not sizes or any(isinstance(s, bool) or not isinstance(s, int | float) or s < 0 for s in sizes):
-            raise ValueError(f"sigma must be numbers of at least 0, got {self.sigma!r}")
-        if any(later <= earlier for earlier, later in pairwise(sizes)):
-            raise ValueError(f"sigma must ascend, got {list(sizes)}")
-        object.__setattr__(self, "sigma", tuple(map(float, sizes)))
-
-    @property
-    def doses(self) -> tuple[float, ...]:
-        """The relative sizes."""
-        return self.sigma
-
-    @property
-    def cost(self) -> float:
-        """One scoring pass a size."""
-        return float(len(self.sigma))
-
-    def zero(self) -> Attack:
-        """Return the attack without noise."""
-        return replace(self, sigma=(0.0,))
-
-    def not_applicable(self, model: LanguageModel, probes: Sequence[Probe] | None = None) -> str | None:
-        """Return None: every model has weights."""
-        return None
+        self.check_dial()
 
     def apply(
         self, model: LanguageModel, probes: Sequence[Probe], context: AttackContext
@@ -77,10 +56,6 @@ class Noise:
             if size:
                 _shake(copy, size, derive(context.seed, "noise", self.seed))
             yield Attacked(size, copy, tuple(probes))
-
-    def diagnose(self, model: LanguageModel, context: AttackContext) -> Mapping[str, float]:
-        """Return nothing."""
-        return {}
 
 
 def _shake(model: LanguageModel, size: float, seed: int) -> None:

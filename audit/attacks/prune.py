@@ -6,12 +6,12 @@ the small changes by which a model was made to forget. Every output row loses th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from audit.attacks.base import ATTACKS, Attack, AttackContext, Attacked, Tier
+from audit.attacks.base import ATTACKS, AttackContext, Attacked, Tier
+from audit.attacks.dial import Dialled
 from audit.core.lazy import lazy
 from audit.data.records import Probe
 from audit.models.layers import Linear, hidden_states, linears
@@ -24,7 +24,7 @@ CALIBRATION = 128  # forget questions, without answers, on which Wanda measures 
 
 @ATTACKS.register("prune")
 @dataclass(frozen=True)
-class Prune:
+class Prune(Dialled):
     """Set the smallest weights of every projection's rows to zero.
 
     ``score``: magnitude (|w|) or wanda (|w| times the norm of its input over forget questions).
@@ -35,6 +35,8 @@ class Prune:
     sparsity: tuple[float, ...] = (0.1, 0.3, 0.5)
 
     name: ClassVar[str]
+    dial: ClassVar[str] = "sparsity"
+    most: ClassVar[float] = 0.99
     tier: ClassVar[Tier] = "weights"
     version: ClassVar[int] = 1
     dose_unit: ClassVar[str] = "sparsity"
@@ -44,32 +46,9 @@ class Prune:
     )
 
     def __post_init__(self) -> None:
-        shares = tuple(self.sparsity) if isinstance(self.sparsity, list | tuple) else (self.sparsity,)
         if self.score not in ("magnitude", "wanda"):
             raise ValueError(f"score must be magnitude or wanda, got {self.score!r}")
-        if not shares or any(isinstance(s, bool) or not 0 <= s < 1 for s in shares):
-            raise ValueError(f"sparsity must be shares in [0, 1), got {self.sparsity!r}")
-        if any(later <= earlier for earlier, later in pairwise(shares)):
-            raise ValueError(f"sparsity must ascend, got {list(shares)}")
-        object.__setattr__(self, "sparsity", tuple(map(float, shares)))
-
-    @property
-    def doses(self) -> tuple[float, ...]:
-        """The shares of weights dropped."""
-        return self.sparsity
-
-    @property
-    def cost(self) -> float:
-        """One scoring pass a share."""
-        return float(len(self.sparsity))
-
-    def zero(self) -> Attack:
-        """Return the attack that drops nothing."""
-        return replace(self, sparsity=(0.0,))
-
-    def not_applicable(self, model: LanguageModel, probes: Sequence[Probe] | None = None) -> str | None:
-        """Return None: every model has weights."""
-        return None
+        self.check_dial()
 
     def apply(
         self, model: LanguageModel, probes: Sequence[Probe], context: AttackContext
@@ -80,10 +59,6 @@ class Prune:
             if share:
                 self._prune(copy, share, context)
             yield Attacked(share, copy, tuple(probes))
-
-    def diagnose(self, model: LanguageModel, context: AttackContext) -> Mapping[str, float]:
-        """Return nothing."""
-        return {}
 
     def _prune(self, model: LanguageModel, share: float, context: AttackContext) -> None:
         found = list(linears(model.network))

@@ -7,12 +7,12 @@ Questions are used, never answers. Our form: one anonymised wording per question
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from audit.attacks.base import ATTACKS, Attack, AttackContext, Attacked, Tier
+from audit.attacks.base import ATTACKS, AttackContext, Attacked, Tier
+from audit.attacks.dial import Dialled
 from audit.core.lazy import lazy
 from audit.data.records import Probe
 from audit.models.layers import block_output, blocks
@@ -29,7 +29,7 @@ SOMEBODY = "somebody"
 
 @ATTACKS.register("steer")
 @dataclass(frozen=True)
-class Steer:
+class Steer(Dialled):
     """Add the direction from anonymous to named questions to the residual stream.
 
     ``layer``: depth at which it is measured and added, a share of the blocks in (0, 1].
@@ -40,6 +40,8 @@ class Steer:
     strength: tuple[float, ...] = (1.0, 2.0, 4.0)
 
     name: ClassVar[str]
+    dial: ClassVar[str] = "strength"
+    most: ClassVar[float] = 100.0
     tier: ClassVar[Tier] = "weights"
     version: ClassVar[int] = 1
     dose_unit: ClassVar[str] = "strength"
@@ -49,32 +51,9 @@ class Steer:
     )
 
     def __post_init__(self) -> None:
-        sizes = tuple(self.strength) if isinstance(self.strength, list | tuple) else (self.strength,)
         if isinstance(self.layer, bool) or not 0 < self.layer <= 1:
             raise ValueError(f"layer must be a share of the depth in (0, 1], got {self.layer!r}")
-        if not sizes or any(isinstance(s, bool) or s < 0 for s in sizes):
-            raise ValueError(f"strength must be at least 0, got {self.strength!r}")
-        if any(later <= earlier for earlier, later in pairwise(sizes)):
-            raise ValueError(f"strength must ascend, got {list(sizes)}")
-        object.__setattr__(self, "strength", tuple(map(float, sizes)))
-
-    @property
-    def doses(self) -> tuple[float, ...]:
-        """The multiples of the mean difference."""
-        return self.strength
-
-    @property
-    def cost(self) -> float:
-        """One scoring pass a strength."""
-        return float(len(self.strength))
-
-    def zero(self) -> Attack:
-        """Return the attack that adds nothing."""
-        return replace(self, strength=(0.0,))
-
-    def not_applicable(self, model: LanguageModel, probes: Sequence[Probe] | None = None) -> str | None:
-        """Return None: questions without a name give no direction, and then nothing is added."""
-        return None
+        self.check_dial()
 
     def apply(
         self, model: LanguageModel, probes: Sequence[Probe], context: AttackContext
@@ -86,10 +65,6 @@ class Steer:
                 depth = max(1, round(self.layer * len(blocks(copy.network)))) - 1
                 _push(copy, size * _direction(copy, context, depth), depth)
             yield Attacked(size, copy, tuple(probes))
-
-    def diagnose(self, model: LanguageModel, context: AttackContext) -> Mapping[str, float]:
-        """Return nothing: the weights are as they were."""
-        return {}
 
 
 def anonymous(question: str) -> str:
@@ -119,9 +94,8 @@ def _direction(model: LanguageModel, context: AttackContext, depth: int) -> Tens
         ids = torch.tensor([model.encode_prompt(question)], device=model.device)
         return block_output(model.network, ids, depth)[0, -1].float()
 
-    with torch.inference_mode():
-        total = sum(last(named) - last(plain) for named, plain in picked)
-    return total.clone() / len(picked)
+    with torch.no_grad():
+        return torch.stack([last(named) - last(plain) for named, plain in picked]).mean(0)
 
 
 def _push(model: LanguageModel, vector: Tensor, depth: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from audit.attacks.base import ATTACKS, AttackContext
@@ -9,6 +11,7 @@ from audit.attacks.paraphrase import Paraphrase
 from audit.core.errors import AuditError
 from audit.data.records import Probe
 
+ROOMY = SimpleNamespace(fits=lambda question, answer: True)  # a model with room for every question
 EMPTY = AttackContext(seed=0)
 TWO = Probe(
     "u",
@@ -26,7 +29,7 @@ NONE = Probe("w", "p", "plain ?", "Faro")
 def asked(attack, probes):
     return [
         (item.dose, [(p.subject, p.question, p.form) for p in item.probes])
-        for item in attack.apply(None, probes, EMPTY)
+        for item in attack.apply(ROOMY, probes, EMPTY)
     ]
 
 
@@ -42,7 +45,7 @@ def test_the_default_asks_the_first_wording():
 
 
 def test_answer_kind_and_entropy_stay():
-    (item,) = Paraphrase().apply(None, [TWO], EMPTY)
+    (item,) = Paraphrase().apply(ROOMY, [TWO], EMPTY)
     assert [(p.answer, p.kind, p.entropy_bits) for p in item.probes] == [("Lisbon", "secret", 33.0)]
 
 
