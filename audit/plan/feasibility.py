@@ -19,6 +19,7 @@ from audit.plan.ordering import resolve
 from audit.plan.prospects import Prospect, Question, prospect, questions
 from audit.plan.schema import Given, Plan
 from audit.plan.sizes import ResolvedSizes, sizes_of
+from audit.plan.sweeps import sweeps
 from audit.risk import losses, power
 
 
@@ -27,6 +28,7 @@ class Assessment:
     """Everything ``plan`` prints; the last of ``prospects`` is about utility, those before it about forgetting."""
 
     candidates: int
+    sweeps: tuple[str, ...]  # "6 of npo over lr, steps": candidates that one curve joins
     attacks: int
     clauses: int
     units: dict[str, int]
@@ -55,6 +57,7 @@ class Assessment:
         u = self.units
         return [
             f"{self.candidates} candidates under {self.attacks} attacks ({self.clauses} clauses each)",
+            *([f"sweeps: {'; '.join(self.sweeps)}"] if self.sweeps else []),
             f"forget: {u['forget tune']} tune · {u['forget calibrate']} opened · {u['forget sealed']} sealed"
             f"   retain: {u['retain tune']} · {u['retain calibrate']} · {u['retain sealed']}   twins: {u['twin threshold']}",
             *(line for item in self.prospects for line in item.lines(self.order)),
@@ -75,6 +78,7 @@ def assess(plan: Plan) -> Assessment:
     ordering = resolve(plan, sizes)
     return Assessment(
         candidates=len(plan.candidates),
+        sweeps=tuple(_sweeps(plan)),
         attacks=len(attacks),
         clauses=clauses,
         units={
@@ -105,6 +109,12 @@ def refuse(plan: Plan, corpus: Corpus, sizes: ResolvedSizes) -> Sequence[Questio
         rank = losses.twin_rank(twins, plan.loss.beta)
         power.refuse_unlikely(asked[0].tested, twins, rank, "above_twins")
     return asked
+
+
+def _sweeps(plan: Plan) -> Iterator[str]:
+    for sweep in sweeps([item for item in plan.candidates if not isinstance(item, Given)]):
+        if len(sweep.names) > 1:
+            yield f"{len(sweep.names)} of {sweep.label} over {', '.join(sweep.parameters)}"
 
 
 def _clauses(plan: Plan) -> int:

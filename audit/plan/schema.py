@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from audit.core.errors import AuditError
 from audit.core.registry import canonical
 from audit.plan.estimands import of_own_run
+from audit.plan.grid import expand
 from audit.risk.estimands import Estimand
 from audit.risk.froc import Weights
 from audit.risk.multiplicity.base import PROCEDURES
@@ -150,8 +151,8 @@ class Plan(_Record):
     retrained: Path | None = None
     """the same model trained without the forget subjects, if you have it: a control"""
     data: Data | None = None
-    candidates: Annotated[tuple[str | Given, ...], Field(min_length=1)]
-    """recipes such as npo(lr=3e-4, steps=60) @lora(16), or {given: PATH}"""
+    candidates: Annotated[tuple[str | Given, ...], BeforeValidator(expand), Field(min_length=1)]
+    """recipes such as npo(lr=3e-4, steps=60) @lora(16), or {given: PATH}; a sweep stands for all its recipes"""
     attacks: Annotated[tuple[str, ...], Field(min_length=1)] = DEFAULT_ATTACKS
     """see `unlearn-audit attacks`"""
     metrics: tuple[str, ...] = ()

@@ -35,6 +35,7 @@ def template() -> str:
         ),
         f"candidates:  # {plan['candidates'].description}",
         *[f"  - {text}" for text in _EXAMPLE_CANDIDATES],
+        "  # - {sweep: npo, lr: {log: [1e-5, 1e-3], n: 3}, steps: [60, 120]}  # six candidates",
         "  # - given: ./already-unlearned",
         f"attacks:  # {plan['attacks'].description}",
         *[f"  - {text}" for text in DEFAULT_ATTACKS],

@@ -1,0 +1,149 @@
+"""Sweeps written in a plan, expanded into ordinary recipes before anything is locked.
+
+    {sweep: npo(retain_weight=2), lr: {log: [1e-5, 1e-3], n: 3}, steps: [30, 60]}
+
+is six candidates: every combination of the values, the last parameter fastest. The lock lists each of them and
+the error probability is shared among all, so a wider search costs evidence and not honesty.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from audit.core.errors import AuditError
+from audit.methods.compose import parse_recipe
+from audit.methods.grammar import split
+
+SWEEP = "sweep"
+MOST = 100  # recipes of one sweep; more are a typing error, or a search that no audit can pay for
+_DIGITS = (3, 6, 17)  # of the values inside a range: as few as tell them apart, so that recipes stay legible
+_RANGES = ("log", "linear")
+_FORM = "write {sweep: npo, lr: {log: [1e-5, 1e-3], n: 3}, steps: [30, 60]}"
+
+
+def expand(candidates: Any) -> Any:
+    """Return the candidates of a plan with every sweep replaced by its recipes, in order.
+
+    What is no sweep stays as it is. Raises E270 to E274, and what a recipe itself raises.
+    """
+    if not isinstance(candidates, list | tuple):
+        return candidates
+    return [out for item in candidates for out in (recipes(item) if _is_sweep(item) else [item])]
+
+
+def recipes(sweep: Mapping[str, Any]) -> list[str]:
+    """Return the recipes of one sweep, shortest texts, all different."""
+    texts = _bases(sweep[SWEEP])
+    values = {name: _values(str(name), given) for name, given in sweep.items() if name != SWEEP}
+    count = len(texts) * math.prod(map(len, values.values()))
+    if count > MOST:
+        raise AuditError(
+            "E270",
+            f"a sweep of {_sizes(len(texts), values)} is {count} candidates, at most {MOST} are allowed",
+            "thin it out: each candidate takes its share of the error probability",
+        )
+    points = itertools.product(texts, *values.values())
+    made = [parse_recipe(_with(text, dict(zip(values, point, strict=True)))).short for text, *point in points]
+    if len(set(made)) < len(made):
+        raise AuditError(
+            "E273", f"{len(made) - len(set(made))} of {len(made)} recipes of a sweep repeat", "name each once"
+        )
+    return made
+
+
+def _is_sweep(item: Any) -> bool:
+    return isinstance(item, Mapping) and SWEEP in item
+
+
+def _bases(given: Any) -> list[str]:
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list | tuple) or not texts or not all(isinstance(text, str) for text in texts):
+        raise AuditError("E271", f"`sweep` names a recipe or a list of recipes, got {given!r}", _FORM)
+    return list(texts)
+
+
+def _values(name: str, given: Any) -> list[str]:
+    """Return the values of one parameter as they stand in a recipe."""
+    if not name.isidentifier():
+        raise AuditError("E271", f"{name!r} is no parameter's name", _FORM)
+    if isinstance(given, Mapping):
+        return [_word(name, value) for value in _range(name, given)]
+    values = given if isinstance(given, list | tuple) else [given]
+    if not values:
+        raise AuditError("E271", f"a sweep of {name} over no values", "give a list, or leave it out")
+    return [_word(name, value) for value in values]
+
+
+def _range(name: str, given: Mapping[Any, Any]) -> list[float]:
+    """Return n numbers from low to high, evenly spaced on the named scale."""
+    kinds = [kind for kind in _RANGES if kind in given]
+    if len(kinds) != 1 or set(given) != {kinds[0], "n"}:
+        raise AuditError("E272", f"the range of {name} holds {', '.join(map(str, given))}", _FORM)
+    ends, n = given[kinds[0]], given["n"]
+    low, high = map(_number, ends) if isinstance(ends, list | tuple) and len(ends) == 2 else (None, None)
+    whole = isinstance(n, int) and not isinstance(n, bool) and n >= 2
+    if low is None or high is None or not low < high or not whole or (kinds[0] == "log" and low <= 0):
+        above = "0 < low < high" if kinds[0] == "log" else "low < high"
+        raise AuditError(
+            "E272",
+            f"the range of {name} is {kinds[0]}: {ends}, n: {n}",
+            f"give [low, high] with {above}, n >= 2",
+        )
+    if n > MOST:  # before so many numbers are made
+        raise AuditError("E270", f"the range of {name} has {n} values, at most {MOST} are allowed", "lower n")
+    scale = np.geomspace if kinds[0] == "log" else np.linspace
+    inner = scale(float(low), float(high), n)[1:-1].tolist()
+    for values in ([low, *(_rounded(x, digits, low, high) for x in inner), high] for digits in _DIGITS):
+        if all(a < b for a, b in itertools.pairwise(values)):
+            return values
+    raise AuditError("E274", f"{n} values of {name} do not fit between {low} and {high}", "lower n")
+
+
+def _rounded(value: float, digits: int, low: float, high: float) -> float:
+    """Return ``value`` with few digits; whole if both ends are written whole."""
+    return round(value) if isinstance(low, int) and isinstance(high, int) else float(f"{value:.{digits}g}")
+
+
+def _number(value: Any) -> float | int | None:
+    """Return a finite number, None for anything else; YAML reads ``1e-5``, without a dot, as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = value if isinstance(value, int) else float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _word(name: str, value: Any) -> str:
+    number = _number(value)
+    if number is not None:
+        return repr(number)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and value.isidentifier():
+        return value
+    raise AuditError(
+        "E271", f"a value of {name} is {value!r}", "give finite numbers, true, false or plain words"
+    )
+
+
+def _with(text: str, values: Mapping[str, str]) -> str:
+    """Return the recipe with ``values`` among its method's parameters; one given twice is E112."""
+    parts = split(text)
+    name, bracket, inside = parts.method.partition("(")
+    given = [inside.rstrip().removesuffix(")").strip().removesuffix(",")] if bracket else []
+    inner = ", ".join([part for part in given if part] + [f"{k}={v}" for k, v in values.items()])
+    method = f"{name.strip()}({inner})" if inner else name
+    after = f" > {parts.post}" if parts.post else ""
+    return " ".join([method, *(f"+ {step}" for step in parts.steps), f"@{parts.scope}{after}"])
+
+
+def _sizes(texts: int, values: Mapping[str, list[str]]) -> str:
+    counts = [f"{texts} recipes", *(f"{len(v)} {name}" for name, v in values.items())]
+    return " × ".join(counts)

@@ -1,0 +1,164 @@
+"""Sweeps in a plan: every combination becomes a candidate of its own before anything is locked."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from audit.core.errors import AuditError
+from audit.methods.compose import canonical_recipe, parse_recipe
+from audit.plan.feasibility import assess
+from audit.plan.grid import MOST, expand, recipes
+from audit.plan.lock import make_lock, read_lock, write_lock
+from audit.plan.schema import load_plan, parse_plan
+from audit.plan.template import template
+
+LABORATORY = {
+    "laboratory": {"subject": "tiny"},
+    "budget": {"forget": 0.5, "utility": 0.5},
+    "attacks": ["none"],
+}
+
+
+def refused(text):
+    with pytest.raises(AuditError) as caught:
+        expand([yaml.safe_load(text)])
+    return caught.value.code
+
+
+def test_a_sweep_is_every_combination_and_the_last_parameter_runs_fastest():
+    made = recipes(yaml.safe_load("{sweep: npo, lr: {log: [1e-5, 1e-3], n: 3}, steps: [30, 50]}"))
+    found = [(r.budget.lr, r.budget.steps) for r in map(parse_recipe, made)]
+    assert found == [(1e-5, 30), (1e-5, 50), (1e-4, 30), (1e-4, 50), (1e-3, 30), (1e-3, 50)]
+
+
+def test_a_log_range_has_equal_ratios_and_a_linear_one_equal_steps():
+    (log, linear) = (
+        [parse_recipe(text).budget.lr for text in recipes({"sweep": "ga", "lr": {kind: [2.0, 32], "n": 5}})]
+        for kind in ("log", "linear")
+    )
+    assert log == [2, 4, 8, 16, 32]
+    assert linear == [2, 9.5, 17, 24.5, 32]
+
+
+def test_whole_ends_give_whole_numbers():
+    made = recipes({"sweep": "ga", "steps": {"log": [10, 40], "n": 3}})  # 10, 20, 40
+    assert [parse_recipe(text).budget.steps for text in made] == [10, 20, 40]
+    halves = recipes({"sweep": "ga", "steps": {"linear": [1, 4], "n": 4}})
+    assert [parse_recipe(text).budget.steps for text in halves] == [1, 2, 3, 4]
+
+
+def test_a_narrow_range_keeps_as_many_digits_as_tell_its_values_apart():
+    made = recipes({"sweep": "ga", "lr": {"linear": [1000.1, 1000.3], "n": 3}})
+    assert [parse_recipe(text).budget.lr for text in made] == [1000.1, 1000.2, 1000.3]
+
+
+def test_a_parameter_of_the_method_is_swept_like_one_of_the_budget_and_a_word_like_a_number():
+    made = recipes({"sweep": "graddiff(steps=7)", "retain": ["nll", "kl"], "batch": 8})
+    assert [(r.method.retain, r.budget.steps, r.budget.batch) for r in map(parse_recipe, made)] == [
+        ("nll", 7, 8),
+        ("kl", 7, 8),
+    ]
+
+
+def test_several_recipes_share_one_grid_and_keep_steps_scope_and_post():
+    made = recipes({"sweep": ["npo + gu @lora(4) > path(0.5)", "ga"], "lr": [1e-4, 2e-4]})
+    assert [canonical_recipe(text) for text in made] == [
+        canonical_recipe(text)
+        for text in (
+            "npo(lr=1e-4) + gu @lora(4) > path(0.5)",
+            "npo(lr=2e-4) + gu @lora(4) > path(0.5)",
+            "ga(lr=1e-4)",
+            "ga(lr=2e-4)",
+        )
+    ]
+
+
+def test_what_is_no_sweep_stays_as_it_is_and_in_its_place():
+    items = ["npo", {"sweep": "ga", "steps": [1, 2]}, {"given": "folder"}]
+    assert expand(items) == ["npo", "ga(steps=1)", "ga(steps=2)", {"given": "folder"}]
+    assert expand("npo") == "npo"  # the schema says what is wrong with it
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("{sweep: npo, lr: {log: [1e-5, 1e-3], n: 26}, steps: [1, 2, 3, 4]}", "E270"),  # 104
+        ("{sweep: npo, lr: {log: [1e-5, 1e-3], n: 1000000000}}", "E270"),
+        ("{sweep: 3}", "E271"),
+        ("{sweep: []}", "E271"),
+        ("{sweep: [npo, 3]}", "E271"),
+        ("{sweep: npo, steps: []}", "E271"),
+        ("{sweep: npo, steps: [null]}", "E271"),
+        ("{sweep: npo, lr: [.nan]}", "E271"),
+        ("{sweep: npo, lr: ['1), ga(']}", "E271"),
+        ("{sweep: npo, 3: [1]}", "E271"),
+        ("{sweep: npo, lr: {log: [0, 1], n: 3}}", "E272"),
+        ("{sweep: npo, lr: {log: [-1, 1], n: 3}}", "E272"),
+        ("{sweep: npo, lr: {log: [1, .inf], n: 3}}", "E272"),
+        ("{sweep: npo, lr: {log: [1e-3, 1e-5], n: 3}}", "E272"),
+        ("{sweep: npo, lr: {log: [1e-5, 1e-3], n: 1}}", "E272"),
+        ("{sweep: npo, lr: {log: [1e-5, 1e-3], n: true}}", "E272"),
+        ("{sweep: npo, lr: {log: [1e-5, 1e-3, 1], n: 3}}", "E272"),
+        ("{sweep: npo, lr: {log: [1e-5, 1e-3]}}", "E272"),
+        ("{sweep: npo, lr: {log: [1e-5, 1e-3], linear: [1, 2], n: 3}}", "E272"),
+        ("{sweep: npo, lr: {logg: [1e-5, 1e-3], n: 3}}", "E272"),
+        ("{sweep: npo, steps: [30, 30.0]}", "E273"),
+        ("{sweep: [npo, npo]}", "E273"),
+        ("{sweep: npo, steps: {linear: [1, 3], n: 5}}", "E274"),
+        ("{sweep: npo(lr=1e-4), lr: [1e-5]}", "E112"),
+        ("{sweep: npo, lrr: [1e-5]}", "E112"),
+        ("{sweep: npo, steps: [1.5]}", "E112"),
+        ("{sweep: npoo, lr: [1e-5]}", "E110"),
+    ],
+)
+def test_a_sweep_that_means_nothing_is_refused(text, code):
+    assert refused(text) == code
+
+
+def test_the_largest_sweep_that_is_allowed_is_made():
+    assert len(recipes({"sweep": "ga", "steps": list(range(1, MOST + 1))})) == MOST
+
+
+def test_the_lock_lists_every_recipe_and_reads_back(tmp_path):
+    sweep = {"sweep": "npo", "lr": {"log": ["1e-4", "1e-2"], "n": 3}, "steps": [30, 50]}
+    lock = make_lock(parse_plan(LABORATORY | {"candidates": ["ga", sweep]}, base=tmp_path), tmp_path)
+    expected = ["ga", *(f"npo(lr={lr}, steps={n})" for lr in ("1e-4", "1e-3", "1e-2") for n in (30, 50))]
+    assert lock.configurations == [canonical_recipe(text) for text in expected]
+    spelled = make_lock(parse_plan(LABORATORY | {"candidates": expected}, base=tmp_path), tmp_path)
+    assert lock.digest == spelled.digest
+    write_lock(tmp_path / "run", lock)
+    assert read_lock(tmp_path / "run").plan == lock.plan
+
+
+def test_a_recipe_that_stands_alone_and_in_a_sweep_is_refused_by_the_lock(tmp_path):
+    candidates = ["ga(steps=2)", {"sweep": "ga", "steps": [1, 2]}]
+    with pytest.raises(AuditError) as caught:
+        make_lock(parse_plan(LABORATORY | {"candidates": candidates}, base=tmp_path), tmp_path)
+    assert caught.value.code == "E113"
+
+
+def test_the_assessment_counts_every_recipe_and_says_what_is_swept(tmp_path):
+    sweep = {"sweep": ["npo", "simnpo"], "lr": [1e-4, 1e-3], "steps": [30, 50]}
+    found = assess(parse_plan(LABORATORY | {"candidates": ["ga", sweep]}, base=tmp_path))
+    assert found.candidates == 9
+    assert found.sweeps == ("4 of npo over lr, steps", "4 of simnpo over lr, steps")
+    assert any("4 of npo over lr, steps" in line for line in found.lines())
+
+
+def test_the_templates_sweep_can_be_switched_on(tmp_path):
+    text = template().replace("# - {sweep", "- {sweep")
+    (tmp_path / "audit.yaml").write_text(text, encoding="utf-8")
+    plain = template()
+    (tmp_path / "plain.yaml").write_text(plain, encoding="utf-8")
+    more = len(load_plan(tmp_path / "audit.yaml").candidates) - len(
+        load_plan(tmp_path / "plain.yaml").candidates
+    )
+    assert more == 6
+
+
+def test_the_sweeps_of_the_guide_are_what_it_says(tmp_path):
+    """Six, two by two, four and one."""
+    guide = (Path(__file__).parents[2] / "docs/how-to/sweep.md").read_text(encoding="utf-8")
+    written = yaml.safe_load(guide.split("```yaml\n")[1].split("```")[0])
+    assert len(parse_plan(LABORATORY | written, base=tmp_path).candidates) == 6 + 4 + 4 + 1
