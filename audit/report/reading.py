@@ -77,6 +77,11 @@ def marginal_worst(configuration: ConfigurationResult) -> tuple[ClauseResult, ..
     return tuple(clause for clause in found if clause is not None)
 
 
+def marginal_losses(certificate: Certificate) -> tuple[str, ...]:
+    """Return the marginal losses of all configurations, in order of first appearance."""
+    return tuple(dict.fromkeys(c.loss for item in certificate.configurations for c in item.marginal))
+
+
 def dosed(certificate: Certificate) -> tuple[str, ...]:
     """Return the attacks measured at two or more doses: those with a dose–response curve."""
     met: dict[str, set[float]] = {}
