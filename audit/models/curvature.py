@@ -48,7 +48,7 @@ def input_moments(model: LanguageModel, data: Iterable[Batch], names: Sequence[s
     tokens = 0
     for batch in data:
         seen: dict[str, Tensor] = {}
-        with torch.no_grad(), _watching(model.network, names, lambda n, x, y, seen=seen: seen.update({n: x})):
+        with torch.no_grad(), watching(model.network, names, lambda n, x, y, seen=seen: seen.update({n: x})):
             hidden_states(model.network, batch.ids)
         tokens += int(batch.mask.sum())
         _add(sums, seen, batch)
@@ -58,10 +58,7 @@ def input_moments(model: LanguageModel, data: Iterable[Batch], names: Sequence[s
 def kfac(
     model: LanguageModel, data: Iterable[Batch], names: Sequence[str], generator: Any
 ) -> dict[str, Factors]:
-    """Return name -> both factors; the named projections' weights have to require gradients.
-
-    ``generator`` is a CPU generator that draws the labels.
-    """
+    """Return name -> both factors; ``generator`` is a CPU generator that draws the labels."""
     inputs: dict[str, Tensor] = {}
     gradients: dict[str, Tensor] = {}
     tokens = answers = 0
@@ -70,9 +67,9 @@ def kfac(
         leaving: dict[str, Tensor] = {}
 
         def see(name: str, x: Tensor, y: Tensor, entering: Any = entering, leaving: Any = leaving) -> None:
-            entering[name], leaving[name] = x.detach(), y
+            entering[name], leaving[name] = x.detach(), traced(y)
 
-        with _watching(model.network, names, see):
+        with watching(model.network, names, see):
             logits = forward_answer_logits(model.network, batch)
         drawn = torch.multinomial(logits.detach().softmax(-1).cpu(), 1, generator=generator)[:, 0]
         loss = torch.nn.functional.cross_entropy(logits, drawn.to(logits.device), reduction="sum")
@@ -91,8 +88,13 @@ def _add(sums: dict[str, Tensor], values: dict[str, Tensor], batch: Batch) -> No
         sums[name] = sums.get(name, 0) + rows.T @ rows
 
 
+def traced(output: Tensor) -> Tensor:
+    """Return the output itself, with a gradient to be had even where no weight before it requires one."""
+    return output if output.requires_grad else output.requires_grad_(True)
+
+
 @contextlib.contextmanager
-def _watching(
+def watching(
     network: Any, names: Sequence[str], see: Callable[[str, Tensor, Tensor], None]
 ) -> Iterator[None]:
     """Call ``see(name, input, output)`` in every forward pass of the named projections."""

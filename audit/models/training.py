@@ -145,6 +145,11 @@ class _Sides:
         """Whether a transform asks for the two sides' gradients apart."""
         return any(isinstance(step, GradientStep) for step in self.steps)
 
+    @property
+    def corrects(self) -> bool:
+        """Whether a transform corrects what the optimizer did."""
+        return any(isinstance(step, UpdateStep) for step in self.steps)
+
     def term(self, context: Context, side: Side, batch: Batch) -> Tensor:
         """Return a side's weighted term on a batch, shape ()."""
         if side == "forget":
@@ -171,13 +176,16 @@ def _loop(
     for step in range(steps):
         forget, retain = (next(side) if side else None for side in (sides.forget, sides.retain))
         context.begin(step, forget, retain, shared=not sides.apart)
+        before = [w.detach().clone() for w in weights.values()] if sides.corrects else []
         _backward(update, sides)
         if clip:
             torch.nn.utils.clip_grad_norm_(weights.values(), clip)
         for optimizer, rate in rates:
             for group in optimizer.param_groups:
                 group["lr"] = rate(step)
-        _move(update, [optimizer for optimizer, _ in rates], sides.steps)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        _correct(update, before, sides.steps)
         context.end()
         progress.advance(stage)
         if any([callback.after_step(context) for callback in callbacks]):
@@ -202,22 +210,16 @@ def _backward(update: Update, sides: _Sides) -> None:
         weight.grad = f + r
 
 
-def _move(update: Update, optimizers: Sequence[Any], steps: Sequence[Step]) -> None:
-    """Let the optimizers move the weights, and the steps correct the move."""
-    correcting = [step for step in steps if isinstance(step, UpdateStep)]
+def _correct(update: Update, before: Sequence[Any], steps: Sequence[Step]) -> None:
+    """Let the steps correct what has become of the weights since ``before``, which is empty where none does."""
     weights = list(update.weights.values())
-    before = [w.detach().clone() for w in weights] if correcting else []
-    for optimizer in optimizers:
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-    if not correcting:
-        return
     with torch.no_grad():
-        proposed = [w - b for w, b in zip(weights, before, strict=True)]
-        move = proposed
-        for step in correcting:
-            move = step.correct(update, move)
-        for weight, start, wanted, given in zip(weights, before, move, proposed, strict=True):
+        proposed = [w - b for w, b in zip(weights, before, strict=False)]
+        change = proposed
+        for step in steps:
+            if isinstance(step, UpdateStep):
+                change = step.correct(update, change)
+        for weight, start, wanted, given in zip(weights, before, change, proposed, strict=False):
             if wanted is not given:
                 weight.copy_(start + wanted)
 

@@ -49,12 +49,16 @@ class Update:
         Of this step's batch, or of ``examples``; zeros where the step has no batch of that side.
         """
         batch = getattr(self.context, side) if examples is None else self.context.batch(examples)
-        parameters = list(self.weights.values())
         if batch is None:
-            return [torch.zeros_like(p) for p in parameters]
-        found = torch.autograd.grad(self.term(side, batch), parameters, allow_unused=True)
+            return [torch.zeros_like(weight) for weight in self.weights.values()]
+        return self.gradient_of(lambda: self.term(side, batch))
+
+    def gradient_of(self, value: Callable[[], Tensor]) -> list[Tensor]:
+        """Return the gradient of a value of shape () at the weights as they are now."""
+        weights = list(self.weights.values())
+        found = torch.autograd.grad(value(), weights, allow_unused=True)
         self.context.end()  # what was computed on the way belongs to these weights
-        return [torch.zeros_like(p) if g is None else g for g, p in zip(found, parameters, strict=True)]
+        return [torch.zeros_like(w) if g is None else g for g, w in zip(found, weights, strict=True)]
 
 
 @runtime_checkable
@@ -64,7 +68,10 @@ class GradientStep(Protocol):
     def transform(
         self, update: Update, forget: list[Tensor], retain: list[Tensor]
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Return both sides' gradients; the optimizer gets their sum. The given tensors stay as they are."""
+        """Return both sides' gradients; the optimizer gets their sum. The given tensors stay as they are.
+
+        A transform that owns an inner loop may leave the weights elsewhere: the optimizer goes on from there.
+        """
         ...
 
 
@@ -73,7 +80,7 @@ class UpdateStep(Protocol):
     """Changes what the optimizer proposes."""
 
     def correct(self, update: Update, proposed: list[Tensor]) -> list[Tensor]:
-        """Return the change of every weight, given the optimizer's; ``update.weights`` have moved already.
+        """Return the change of every weight over the step, given the proposed; ``update.weights`` have moved.
 
         A tensor handed back as it came leaves its weight bit-identical to the optimizer's.
         """
@@ -93,19 +100,24 @@ Step = GradientStep | UpdateStep
 
 
 @contextlib.contextmanager
-def elsewhere(update: Update, shift: Sequence[Tensor]) -> Iterator[None]:
-    """Let the weights be off by ``shift`` for a while; they come back bit by bit."""
+def elsewhere(update: Update, shift: Sequence[Tensor] = ()) -> Iterator[None]:
+    """Let the weights be off by ``shift``, or go where they like, for a while; they come back bit by bit."""
     weights = list(update.weights.values())
     kept = [weight.detach().clone() for weight in weights]
     try:
-        with torch.no_grad():
-            for weight, by in zip(weights, shift, strict=True):
-                weight.add_(by)
+        move(update, shift)
         yield
     finally:
         with torch.no_grad():
             for weight, old in zip(weights, kept, strict=True):
                 weight.copy_(old)  # adding and subtracting would not give the old bits back
+
+
+def move(update: Update, by: Sequence[Tensor]) -> None:
+    """Add to every weight what ``by`` holds for it; an empty one moves nothing."""
+    with torch.no_grad():
+        for weight, change in zip(update.weights.values(), by, strict=False):
+            weight.add_(change)
 
 
 def dot(left: Sequence[Tensor], right: Sequence[Tensor]) -> float:

@@ -124,3 +124,14 @@ def test_a_hard_null_space_projection_shields_the_retain_answers(knowing, lab):
     assert known - lab.recall(free, lab.retain) > 0.2
     assert known - lab.recall(shielded, lab.retain) < 0.02
     assert lab.recall(shielded, lab.forget) < lab.recall(knowing, lab.forget)
+
+
+@pytest.mark.parametrize("beside", ["", " + ofmu", " + sam"])
+def test_masked_neurons_stay_bit_identical_under_decay_and_inner_loops(beside, knowing, lab):
+    before = dict(knowing.network.named_parameters())
+    made = lab.run(f"graddiff(steps=3, weight_decay=0.1){beside} + sure(share=0.1)", knowing)
+    moved = neurons = 0
+    for name, weight in made.network.named_parameters():
+        rows = (weight != before[name]).reshape(len(weight), -1).any(1)
+        moved, neurons = moved + int(rows.sum()), neurons + len(rows)
+    assert 0 < moved <= 0.1 * neurons + 1

@@ -73,8 +73,17 @@ def test_gradient_moments_are_sums_over_tokens_for_drawn_labels_per_answer_token
         torch.testing.assert_close(found[name].gradients, expected, atol=1e-6, rtol=1e-4)
 
 
+def test_frozen_weights_have_factors_too(llama):
+    names = mlps(llama)
+    found = []
+    for trained in (True, False):
+        llama.network.requires_grad_(trained)
+        found.append(kfac(llama, batches(llama, EXAMPLES, 3), names, torch.Generator().manual_seed(5)))
+    for name in names:
+        torch.testing.assert_close(found[0][name].gradients, found[1][name].gradients)
+
+
 def test_hooks_are_gone_afterwards(model):
-    model.network.requires_grad_(True)
     kfac(model, batches(model, EXAMPLES, 3), mlps(model), torch.Generator().manual_seed(0))
     assert all(not module._forward_hooks for module in modules(model).values())
 
