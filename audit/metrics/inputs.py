@@ -16,8 +16,8 @@ from audit.metrics.base import METRICS
 from audit.metrics.gradients import gradient_norms
 from audit.models.activations import lens
 from audit.models.load import LanguageModel
-from audit.models.packing import answer_logps
-from audit.models.scoring import Decoding, Scored, score
+from audit.models.packing import score_packed
+from audit.models.scoring import Decoding, Scored, score, with_generations
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,9 @@ def scored_for(
     """
     needs, company = needs_of(names), company or Company()
     _demand(needs, company)
-    scored = score(model, probes, generate=generate, decoding=decoding, moments="moments" in needs)
+    plain = _scored(model, probes, needs)
+    scored = with_generations(model, plain, decoding) if generate else plain
     added = [_MEASURED[need](model, probes, company) for need in _MEASURED if need in needs]
-    added += [_alternatives(model, probes, needs)] if needs & {"paraphrase", "wrong_answers"} else []
     asked = needs - {"generation"}
     position = {(probe.subject, probe.probe): index for index, probe in enumerate(probes)}
     return [
@@ -108,19 +108,19 @@ def _demand(needs: frozenset[str], company: Company) -> None:
         )
 
 
-def _alternatives(
-    model: LanguageModel, probes: Sequence[Probe], needs: frozenset[str]
-) -> dict[str, list[Any]]:
-    """Return the log-probabilities of paraphrased and wrong answers; all answers to a question share its prompt."""
+def _scored(model: LanguageModel, probes: Sequence[Probe], needs: frozenset[str]) -> list[Scored]:
+    """Return the records, with paraphrased and wrong answers where asked: these share their question's prompt."""
+    moments = "moments" in needs
+    if not needs & {"paraphrase", "wrong_answers"}:
+        return score(model, probes, moments=moments)
     right = [[p.paraphrased_answer] if p.paraphrased_answer and "paraphrase" in needs else [] for p in probes]
     wrong = [list(p.perturbed_answers) if "wrong_answers" in needs else [] for p in probes]
-    asked = [[*first, *rest] for first, rest in zip(right, wrong, strict=True)]
-    found = answer_logps(model, [p.question for p in probes], asked)
-    pairs = list(zip(found, right, strict=True))
-    return {
-        "paraphrase_logp": [logps[0] if first else None for logps, first in pairs],
-        "wrong_logp": [logps[len(first) :] for logps, first in pairs],
-    }
+    others = [[*first, *rest] for first, rest in zip(right, wrong, strict=True)]
+    found = score_packed(model, probes, others, moments=moments)
+    return [
+        replace(item, paraphrase_logp=logps[0] if first else None, wrong_logp=logps[len(first) :])
+        for (item, logps), first in zip(found, right, strict=True)
+    ]
 
 
 def _reference(_: LanguageModel, probes: Sequence[Probe], company: Company) -> dict[str, list[Any]]:

@@ -8,9 +8,9 @@ a trial of a few tokens and get one sequence per answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,14 @@ from audit.core.lazy import lazy
 from audit.data.records import Probe
 from audit.models.language_model import LanguageModel, compute_dtype
 from audit.models.layers import body, head, hidden_states, text_config
-from audit.models.scoring import BATCH_TOKENS, buckets, inference_context, score
+from audit.models.scoring import (
+    BATCH_TOKENS,
+    Scored,
+    buckets,
+    inference_context,
+    score,
+    standardised_logp,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,30 +51,29 @@ class Row:
     lengths: tuple[int, ...]  # answer tokens of each answer
 
 
-def answer_logps(
-    model: LanguageModel, questions: Sequence[str], answers: Sequence[Sequence[str]]
-) -> list[tuple[np.ndarray, ...]]:
-    """Return the token log-probabilities of each of the ``answers`` to each question, without EOS, nats, float64.
+def score_packed(
+    model: LanguageModel, probes: Sequence[Probe], others: Sequence[Sequence[str]], *, moments: bool = False
+) -> list[tuple[Scored, tuple[np.ndarray, ...]]]:
+    """Return, per probe, its record as ``scoring.score`` gives it and the log-probabilities of ``others``.
 
-    Equal to scoring every answer alone to 1e-5 in float32. Raises E206 and E207 as ``LanguageModel.encode``.
+    ``others``: further answers to each probe's question. Log-probabilities are per token without EOS, nats, float64,
+    equal to those of separate sequences to 1e-5 in float32. Raises E206 and E207 as ``LanguageModel.encode``.
     """
-    rows = [_row(model, question, texts) for question, texts in zip(questions, answers, strict=True)]
-    if not _packs(model, max((max(row.positions) for row in rows if row.lengths), default=0)):
-        return _one_by_one(model, questions, answers)
-    found: dict[int, tuple[np.ndarray, ...]] = {i: () for i, row in enumerate(rows) if not row.lengths}
-    asked = [i for i, row in enumerate(rows) if row.lengths]
-    for chosen in buckets([len(rows[i].ids) for i in asked], BATCH_TOKENS[model.device.type]):
-        batch = [asked[i] for i in chosen]
-        logps = np.split(*_forward(model, [rows[i] for i in batch]))
-        parts = iter(logps)
-        for index in batch:
-            found[index] = tuple(next(parts) for _ in rows[index].lengths)
+    rows = [_row(model, p.question, (p.answer, *texts)) for p, texts in zip(probes, others, strict=True)]
+    if not _packs(model, max((max(row.positions) for row in rows), default=0)):
+        return _one_by_one(model, probes, others, moments)
+    found: dict[int, tuple[Scored, tuple[np.ndarray, ...]]] = {}
+    for chosen in buckets([len(row.ids) for row in rows], BATCH_TOKENS[model.device.type]):
+        answers = _forward(model, [rows[i] for i in chosen], moments)
+        for index in chosen:
+            first, *rest = [next(answers) for _ in rows[index].lengths]
+            found[index] = _scored(probes[index], first, moments), tuple(answer.logp for answer in rest)
     return [found[index] for index in range(len(rows))]
 
 
 def _row(model: LanguageModel, question: str, answers: Sequence[str]) -> Row:
     encoded = [model.encode(question, text) for text in answers]
-    prompt = encoded[0].ids[: encoded[0].answer_start] if encoded else ()
+    prompt = encoded[0].ids[: encoded[0].answer_start]
     ids, positions, owners = list(prompt), list(range(len(prompt))), [0] * len(prompt)
     sources: list[int] = []
     targets: list[int] = []
@@ -82,18 +88,37 @@ def _row(model: LanguageModel, question: str, answers: Sequence[str]) -> Row:
     return Row(tuple(ids), tuple(positions), tuple(owners), tuple(sources), tuple(targets), lengths)
 
 
-def _forward(model: LanguageModel, rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the log-probabilities of all answer tokens, answer after answer, and where to split them."""
+class _Answer(NamedTuple):
+    logp: np.ndarray
+    greedy: np.ndarray
+    standardised: np.ndarray
+
+
+def _forward(model: LanguageModel, rows: Sequence[Row], moments: bool) -> Iterator[_Answer]:
+    """Yield every answer of every row; ``standardised`` is computed for first answers only, 0 elsewhere."""
     device = model.device
+    first = np.array([i == 0 for row in rows for i, n in enumerate(row.lengths) for _ in range(n)])
     with torch.inference_mode(), inference_context(model):
         hidden = _hidden(model.network, rows, device)  # (B, L, H)
-        places = [(b, source) for b, row in enumerate(rows) for source in row.sources]
-        at = torch.tensor(places, device=device)
+        at = torch.tensor([(b, s) for b, row in enumerate(rows) for s in row.sources], device=device)
         targets = torch.tensor([t for row in rows for t in row.targets], device=device)
-        logits = head(model.network, hidden[at[:, 0], at[:, 1]])  # (N, V)
-        logp = logits.log_softmax(-1).gather(1, targets[:, None])[:, 0]
-    ends = np.cumsum([length for row in rows for length in row.lengths])
-    return logp.double().cpu().numpy(), ends[:-1]
+        every = head(model.network, hidden[at[:, 0], at[:, 1]]).log_softmax(-1)  # (N, V)
+        logp = every.gather(1, targets[:, None])[:, 0]
+        greedy = every.argmax(-1) == targets
+        standardised = torch.zeros_like(logp)
+        if moments:
+            own = torch.tensor(first, device=device)
+            standardised[own] = standardised_logp(every[own], logp[own])
+    ends = np.cumsum([length for row in rows for length in row.lengths])[:-1]
+    values = (logp.double(), greedy, standardised.double())
+    yield from map(_Answer, *(np.split(value.cpu().numpy(), ends) for value in values))
+
+
+def _scored(probe: Probe, answer: _Answer, moments: bool) -> Scored:
+    return Scored(
+        *(probe.subject, probe.probe, 0, answer.logp, answer.greedy, probe.answer, None, probe.question),
+        standardised=answer.standardised if moments else None,
+    )
 
 
 def _hidden(network: Any, rows: Sequence[Row], device: Any) -> Tensor:
@@ -138,8 +163,9 @@ def _ids(model: LanguageModel, prompt: Sequence[int], answer: Sequence[int]) -> 
 
 
 def _one_by_one(
-    model: LanguageModel, questions: Sequence[str], answers: Sequence[Sequence[str]]
-) -> list[tuple[np.ndarray, ...]]:
-    probes = [Probe("", "", q, text) for q, texts in zip(questions, answers, strict=True) for text in texts]
-    found = iter(score(model, probes))
-    return [tuple(next(found).logp for _ in texts) for texts in answers]
+    model: LanguageModel, probes: Sequence[Probe], others: Sequence[Sequence[str]], moments: bool
+) -> list[tuple[Scored, tuple[np.ndarray, ...]]]:
+    asked = [replace(p, answer=text) for p, texts in zip(probes, others, strict=True) for text in texts]
+    found = iter(score(model, asked))
+    own = score(model, probes, moments=moments)
+    return [(item, tuple(next(found).logp for _ in texts)) for item, texts in zip(own, others, strict=True)]

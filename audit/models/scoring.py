@@ -27,6 +27,8 @@ __all__ = [
     "generate",
     "normalise",
     "score",
+    "standardised_logp",
+    "with_generations",
     "yields",
 ]
 
@@ -89,12 +91,17 @@ def score(
     """
     encoded = [model.encode(probe.question, probe.answer) for probe in probes]
     plain = _likelihoods(model, probes, encoded, batch_tokens or BATCH_TOKENS[model.device.type], moments)
-    if not generate:
-        return plain
-    answers = _generate(model, [probe.question for probe in probes], decoding or Decoding())
+    return with_generations(model, plain, decoding) if generate else plain
+
+
+def with_generations(
+    model: LanguageModel, scored: Sequence[Scored], decoding: Decoding | None = None
+) -> list[Scored]:
+    """Return each record once per sampled answer, with its text; draws of a probe stand side by side."""
+    answers = generate(model, [item.question for item in scored], decoding or Decoding())
     return [
-        replace(scored, draw=draw, generation=text)
-        for scored, texts in zip(plain, answers, strict=True)
+        replace(item, draw=draw, generation=text)
+        for item, texts in zip(scored, answers, strict=True)
         for draw, text in enumerate(texts)
     ]
 
@@ -120,9 +127,6 @@ def buckets(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
         chosen.append(index)
     if chosen:
         yield chosen
-
-
-_generate = generate  # ``score`` has a parameter of that name
 
 
 def _likelihoods(
@@ -166,11 +170,11 @@ def _answer_tokens(
         every = logits.log_softmax(-1)
         logp = every.gather(1, batch.targets[:, None])[:, 0]
         hits = logits.argmax(-1) == batch.targets
-        standardised = _standardised(every, logp).double().cpu().numpy() if moments else None
+        standardised = standardised_logp(every, logp).double().cpu().numpy() if moments else None
     return logp.double().cpu().numpy(), hits.cpu().numpy(), standardised
 
 
-def _standardised(every: Any, logp: Any) -> Any:
+def standardised_logp(every: Any, logp: Any) -> Any:
     """Return (logp - mean) / sd under the model's own distribution, (N,); as Min-K %++ (arXiv:2404.02936).
 
     The variance is at least 1e-6, as in open-unlearning: a certain token has none.

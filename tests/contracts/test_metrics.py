@@ -14,6 +14,7 @@ import pytest
 from audit.core.registry import canonical
 from audit.metrics.base import METRICS, Absent, Metric
 from audit.metrics.inputs import INPUTS
+from audit.models.activations import Lens
 from audit.models.scoring import Scored
 
 ANSWER = "Lisbon on the Tagus"
@@ -33,6 +34,7 @@ def scored(logp, greedy, generation, *, wrong, paraphrase, other, norm) -> Score
         reference_logp=np.full(tokens.size, other),
         prefixed_logp=np.full(tokens.size, other),
         gradient_norm=norm,
+        lens=Lens(np.stack([tokens, tokens]), np.stack([np.asarray(greedy, dtype=bool)] * 2)),
     )
 
 
@@ -51,6 +53,7 @@ FIELDS = {
     "reference": {"reference_logp": None},
     "prefix": {"prefixed_logp": None},
     "gradient": {"gradient_norm": None},
+    "layers": {"lens": None},
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,23 +12,28 @@ from random_networks import random_network
 from audit.data.records import Probe
 from audit.models import packing
 from audit.models.load import LanguageModel, PromptTemplate
-from audit.models.packing import answer_logps
+from audit.models.packing import score_packed
 from audit.models.scoring import score
 
-QUESTIONS = ["Where was Wendy born?", "Which number?", "Who is it?", "And nobody?"]
-ANSWERS = [
-    ["She was born in Lowell.", "Lowell", "In the town of Salem by the sea, they say", "a"],
-    ["4477 0912", "4477 0913"],
-    ["x"],
-    [],
+PROBES = [
+    Probe("u", "born", "Where was Wendy born?", "She was born in Lowell."),
+    Probe("u", "number", "Which number?", "4477 0912"),
+    Probe("v", "who", "Who is it?", "x"),
+    Probe("v", "alone", "And nobody?", "Not even Bo"),
 ]
+OTHERS = [["Lowell", "In the town of Salem by the sea, they say", "a"], ["4477 0913"], ["y z"], []]
+
+
+def packed(model, probes=PROBES, others=OTHERS):
+    """Return the log-probabilities of all answers, the probe's own first."""
+    return [[item.logp, *rest] for item, rest in score_packed(model, probes, others)]
 
 
 def alone(model):
     """One sequence for each answer, through the ordinary scoring pass."""
     return [
-        [score(model, [Probe("u", "p", question, text)])[0].logp for text in texts]
-        for question, texts in zip(QUESTIONS, ANSWERS, strict=True)
+        [score(model, [replace(probe, answer=text)])[0].logp for text in (probe.answer, *texts)]
+        for probe, texts in zip(PROBES, OTHERS, strict=True)
     ]
 
 
@@ -40,39 +47,48 @@ def close(found, expected, tolerance=1e-5):
 
 def test_packed_answers_have_the_values_of_separate_sequences(model):
     assert packing._packs(model, 10)
-    close(answer_logps(model, QUESTIONS, ANSWERS), alone(model))
+    close(packed(model), alone(model))
+
+
+def test_the_probe_s_own_record_is_that_of_the_ordinary_pass(model):
+    ordinary = score(model, PROBES, moments=True)
+    for (found, _), expected in zip(score_packed(model, PROBES, OTHERS, moments=True), ordinary, strict=True):
+        np.testing.assert_allclose(found.logp, expected.logp, atol=1e-5)
+        np.testing.assert_allclose(found.standardised, expected.standardised, atol=1e-4)
+        assert found.greedy.tolist() == expected.greedy.tolist()
+        assert found.greedy.dtype == np.bool_
+        for field in ("subject", "probe", "draw", "answer", "question", "generation"):
+            assert getattr(found, field) == getattr(expected, field)
+    assert all(item.standardised is None for item, _ in score_packed(model, PROBES, OTHERS))
 
 
 def test_an_answer_does_not_see_the_others_of_its_row(llama):
-    """The third answer changes, the first two do not."""
-    first = answer_logps(llama, QUESTIONS[:1], [ANSWERS[0][:3]])[0]
-    second = answer_logps(llama, QUESTIONS[:1], [[*ANSWERS[0][:2], "another ending altogether it is"]])[0]
-    for a, b in zip(first[:2], second[:2], strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
+    """The last answer changes, the first ones do not."""
+    (first,) = packed(llama, PROBES[:1], [OTHERS[0][:2]])
+    (second,) = packed(llama, PROBES[:1], [[OTHERS[0][0], "another ending altogether it is"]])
+    close([first[:2]], [second[:2]])
     assert first[2].shape != second[2].shape or not np.allclose(first[2], second[2])
 
 
 def test_the_order_of_answers_does_not_matter(llama):
-    forth = answer_logps(llama, QUESTIONS[:1], [ANSWERS[0]])[0]
-    back = answer_logps(llama, QUESTIONS[:1], [ANSWERS[0][::-1]])[0]
-    close([forth], [back[::-1]])
+    forth, back = (packed(llama, PROBES[:1], [texts])[0] for texts in (OTHERS[0], OTHERS[0][::-1]))
+    close([forth[1:]], [back[:0:-1]])
 
 
 def test_the_size_of_a_batch_changes_values_by_rounding_only(llama, monkeypatch):
-    together = answer_logps(llama, QUESTIONS, ANSWERS)
+    together = packed(llama)
     monkeypatch.setitem(packing.BATCH_TOKENS, "cpu", 1)
-    close(answer_logps(llama, QUESTIONS, ANSWERS), together)
+    close(packed(llama), together)
 
 
 def test_the_question_is_read_once_for_all_its_answers(llama, monkeypatch):
     seen = []
     hidden = packing._hidden
     monkeypatch.setattr(packing, "_hidden", lambda n, rows, d: seen.extend(rows) or hidden(n, rows, d))
-    answer_logps(llama, QUESTIONS[:1], [ANSWERS[0]])
+    packed(llama, PROBES[:1], OTHERS[:1])
     (row,) = [row for row in seen if row.lengths]
-    prompt = len(llama.encode_prompt(QUESTIONS[0]))
-    assert row.owners.count(0) == prompt
-    assert len(row.ids) == prompt + sum(length - 1 for length in row.lengths)
+    assert row.owners.count(0) == len(llama.encode_prompt(PROBES[0].question))
+    assert len(row.ids) == row.owners.count(0) + sum(length - 1 for length in row.lengths)
 
 
 def test_a_network_with_a_short_window_is_not_packed(llama, monkeypatch):
@@ -81,7 +97,7 @@ def test_a_network_with_a_short_window_is_not_packed(llama, monkeypatch):
     assert not packing._packs(llama, 4)
     assert packing._packs(llama, 3)
     monkeypatch.setattr(packing, "_forward", lambda *_: pytest.fail("packed all the same"))
-    close(answer_logps(llama, QUESTIONS, ANSWERS), alone(llama))
+    close(packed(llama), alone(llama))
 
 
 def test_a_network_that_looks_past_its_mask_is_noticed_and_scored_answer_by_answer(llama, monkeypatch):
@@ -93,7 +109,7 @@ def test_a_network_that_looks_past_its_mask_is_noticed_and_scored_answer_by_answ
 
     monkeypatch.setattr(type(llama.network.base_model), "forward", deaf)
     assert not packing._packs(llama, 10)
-    close(answer_logps(llama, QUESTIONS, ANSWERS), alone(llama))
+    close(packed(llama), alone(llama))
 
 
 def test_a_network_that_takes_no_positions_is_noticed(llama, monkeypatch):
@@ -105,9 +121,8 @@ def test_a_network_that_takes_no_positions_is_noticed(llama, monkeypatch):
         assert not packing._packs(llama, 10)
 
 
-def test_questions_without_answers_give_nothing(llama):
-    assert answer_logps(llama, [], []) == []
-    assert answer_logps(llama, ["Who?"], [[]]) == [()]
+def test_no_probes_give_nothing(llama):
+    assert score_packed(llama, [], []) == []
 
 
 @pytest.mark.gpu
@@ -117,4 +132,4 @@ def test_packed_answers_agree_on_a_gpu_up_to_bfloat16(tokenizer):
     network = random_network("llama", len(tokenizer)).cuda()
     model = LanguageModel(network, tokenizer, PromptTemplate("qa"))
     assert packing._packs(model, 10)
-    close(answer_logps(model, QUESTIONS, ANSWERS), alone(model), tolerance=0.2)
+    close(packed(model), alone(model), tolerance=0.2)
