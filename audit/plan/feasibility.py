@@ -163,13 +163,13 @@ def demand_primary(plan: Plan, corpus: Corpus) -> None:
 
 
 def _demand_draws(plan: Plan) -> None:
-    """Raise E360 unless some attack draws answers, and each that does at least ``loss.k`` of them."""
+    """Raise E405 unless some attack draws answers, and each that does at least ``loss.k`` of them."""
     attacks = [ATTACKS.build(text) for text in plan.attacks]
     drawn = [samples_of(attack) for attack in attacks if attack.tier == "sampling"]
     if not drawn or min(drawn) < plan.loss.k:
         found = f"a sampling attack draws {min(drawn)}" if drawn else "no attack draws any"
         raise AuditError(
-            "E360",
+            "E405",
             f"leak_at_k needs {plan.loss.k} sampled answers per question, {found}",
             f"add or raise sample(n={4 * plan.loss.k}), or lower loss.k",
         )

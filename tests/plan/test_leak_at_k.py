@@ -134,7 +134,7 @@ def corpus(kind="secret"):
 def test_a_plan_without_k_draws_is_refused(tmp_path, attacks, said):
     with pytest.raises(AuditError, match=said) as caught:
         feasibility.demand_primary(plan(tmp_path, attacks=attacks, loss={"primary": ["leak_at_k"]}), corpus())
-    assert caught.value.code == "E360"
+    assert caught.value.code == "E405"
 
 
 def test_k_draws_suffice_and_secrets_are_needed(tmp_path):
