@@ -320,7 +320,20 @@ def attacks(json_output: JsonOption = False) -> None:
     from audit.attacks.table import attacks_table
 
     _print_table(
-        attacks_table(), json_output, ("attack", "tier", "doses", "parameters", "cost", "about", "source")
+        attacks_table(),
+        json_output,
+        (
+            "attack",
+            "tier",
+            "in bound",
+            "doses",
+            "parameters",
+            "cost",
+            "1,000 subjects, H200",
+            "about",
+            "source",
+        ),
+        note="Time: an estimate for 1,000 subjects with six questions each, at 100M / 1B / 7B weights.",
     )
 
 
@@ -498,7 +511,9 @@ def _print_json(value: dict[str, Any]) -> None:
     print(json.dumps({"schema_version": 1, **value}, indent=1, ensure_ascii=False))
 
 
-def _print_table(rows: list[dict[str, Any]], json_output: bool, columns: tuple[str, ...]) -> None:
+def _print_table(
+    rows: list[dict[str, Any]], json_output: bool, columns: tuple[str, ...], note: str = ""
+) -> None:
     if json_output:
         _print_json({"rows": rows})
         return
@@ -510,7 +525,10 @@ def _print_table(rows: list[dict[str, Any]], json_output: bool, columns: tuple[s
         table.add_column(name.replace("_", " "), overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(_cell(row[name]) for name in columns))
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(table)
+    if note:
+        console.print(note)
 
 
 def _cell(value: Any) -> str:
