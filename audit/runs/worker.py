@@ -6,6 +6,7 @@ and ends when the coordinator closes the queue or is gone.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -45,6 +46,7 @@ def _try(job: Job, jobs: Jobs, leases: Leases, world: World) -> bool:
     if jobs.is_done(job.key) or jobs.failure(job.key) or not leases.take(job.key):
         return False
     stop = leases.keep_alive(job.key)
+    _forget_peak()
     began, busy = time.monotonic(), time.process_time()
     try:
         if not jobs.is_done(job.key):
@@ -58,6 +60,12 @@ def _try(job: Job, jobs: Jobs, leases: Leases, world: World) -> bool:
         leases.release(job.key)
     _note_cost(world.run, job, time.monotonic() - began, time.process_time() - busy)
     return True
+
+
+def _forget_peak() -> None:
+    """Let the process's peak memory start anew, so that each job's is its own; only Linux can."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 def _note_cost(run: Path, job: Job, seconds: float, cpu_seconds: float) -> None:

@@ -1,6 +1,9 @@
 """A worker does what is open, gives leases back, and never lets an exception's text out."""
 
 import json
+import mmap
+import os
+import resource
 
 import pytest
 
@@ -82,3 +85,17 @@ def test_a_worker_ends_when_its_coordinator_is_gone(run, monkeypatch):
     monkeypatch.setattr(worker.os, "getppid", lambda: next(parents))
     monkeypatch.setattr(worker, "POLL_SECONDS", 0)
     worker.work(run, "cpu")  # returns although nobody closed the queue
+
+
+@pytest.mark.skipif(
+    not os.access("/proc/self/clear_refs", os.W_OK), reason="peak memory cannot be reset here"
+)
+def test_the_peak_memory_of_a_job_is_its_own():
+    """64 MiB that were given back before the job began are no part of its peak."""
+    held = mmap.mmap(-1, 64 << 20)  # of its own, so that closing it gives the memory back at once
+    for start in range(0, 64 << 20, 4096):
+        held[start] = 1
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    held.close()
+    worker._forget_peak()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before - (32 << 10)  # kilobytes

@@ -1,0 +1,211 @@
+"""What a method costs against gradient difference, side by side: CPU seconds of a step and of a whole run, peak memory of LoRA.
+
+Run: OMP_NUM_THREADS=1 python benchmarks/method_cost.py [--rounds 5]
+CPU seconds of one process, methods in turn, medians: load on the machine moves all of them alike. Peak memory is of processes of
+their own, on a random Llama of SmolLM2-135M's sizes. Ratios are the point, with what they were promised to stay below.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+import tokenizers
+import torch
+import transformers
+
+from audit.methods.compose import parse_recipe
+from audit.models.load import LanguageModel, PromptTemplate
+from audit.models.training import Budget, Example, train
+
+LAYERS, HIDDEN, INTERMEDIATE, HEADS, VOCABULARY = 8, 256, 704, 4, 2000
+SMOLLM2 = {"hidden": 576, "intermediate": 1536, "layers": 30, "heads": 9, "groups": 3, "vocabulary": 49152}
+LENGTH, ANSWER = 64, 16  # tokens of a sequence, of its answer
+TIMED = {"graddiff": None, "npo": 1.05, "rmu(layer=0.22)": 0.4, "rmu_adaptive(layer=0.22)": 0.4}
+PEAKS = {"graddiff": "full", "graddiff @lora(16)": "LoRA, rank 16"}
+SEQUENCES, STEPS, BATCH = (
+    120,
+    64,
+    8,
+)  # each is seen 4.3 times, as in the laboratory (450 sequences, 60 steps of 32)
+
+
+class Clock:
+    """Notes the CPU time after every step."""
+
+    def __init__(self) -> None:
+        self.began, self.ticks = time.process_time(), []
+
+    def after_step(self, context) -> bool:
+        """Note the time; never stop."""
+        self.ticks.append(time.process_time())
+        return False
+
+    @property
+    def step(self) -> float:
+        """Median CPU seconds of a step, the first left out."""
+        return statistics.median(b - a for a, b in zip(self.ticks, self.ticks[1:], strict=False))
+
+    @property
+    def whole(self) -> float:
+        """CPU seconds from before the preparation to the last step."""
+        return self.ticks[-1] - self.began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--peak", help="one recipe in this process: prints its peak memory")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    if asked.peak:
+        print(json.dumps(peak(asked.peak)))
+        return
+    print(
+        f"Python {platform.python_version()}, torch {torch.__version__}, CPU, one thread, {asked.rounds} rounds\n"
+    )
+    times(asked.rounds, asked.steps)
+    memory()
+
+
+def times(rounds: int, steps: int) -> None:
+    """Print CPU seconds of a step and of a run with its preparation, and their ratios to graddiff's."""
+    start = language_model(HIDDEN, INTERMEDIATE, LAYERS, HEADS, HEADS, VOCABULARY)
+    clocks = {name: [] for name in TIMED}
+    for _ in range(rounds):
+        for name in TIMED:
+            clocks[name].append(timed(start, name, steps))
+    print(
+        f"{LAYERS} blocks of {HIDDEN}, {SEQUENCES} forget and as many retain sequences of {LENGTH} tokens"
+        f" ({ANSWER} of the answer), {steps} steps of {BATCH} + {BATCH}\n"
+    )
+    print("| method | ms a step | to graddiff | s the run, preparation included | to graddiff | promised |")
+    print("|---|---|---|---|---|---|")
+    base = [(c.step, c.whole) for c in clocks["graddiff"]]
+    for name, limit in TIMED.items():
+        own = [(c.step, c.whole) for c in clocks[name]]
+        step, whole = (statistics.median(part) for part in zip(*own, strict=True))
+        pairs = [(s / t, w / v) for (s, w), (t, v) in zip(own, base, strict=True)]
+        ratios = [statistics.median(part) for part in zip(*pairs, strict=True)]
+        promise = "–" if limit is None else f"≤ {limit:g}: {verdict(ratios, limit)}"
+        print(f"| {name} | {1000 * step:.0f} | {ratios[0]:.3f} | {whole:.1f} | {ratios[1]:.3f} | {promise} |")
+
+
+def verdict(ratios: Sequence[float], limit: float) -> str:
+    """Say whether (a step's ratio, a run's ratio) stay below the limit."""
+    if max(ratios) <= limit:
+        return "kept"
+    return "kept by a step, not by the run with its preparation" if ratios[0] <= limit else "broken"
+
+
+def timed(start: LanguageModel, recipe: str, steps: int) -> Clock:
+    """Return the clock of one run from the same start."""
+    model, parsed = start.clone(), parse_recipe(recipe)
+    budget = Budget(lr=1e-4, steps=steps, batch=BATCH, retain_weight=parsed.budget.retain_weight)
+    clock = Clock()
+    sides = sequences(model, "f", SEQUENCES), sequences(model, "r", SEQUENCES)
+    clock.began = time.process_time()
+    train(model, parsed.method, *sides, budget, seed=0, callbacks=[clock])
+    return clock
+
+
+def memory() -> None:
+    """Print peak memory of full training and of LoRA, each in its own process."""
+    peaks = {}
+    for recipe in PEAKS:
+        command = [sys.executable, __file__, f"--peak={recipe}"]
+        peaks[recipe] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    full, lora = peaks.values()
+    print(
+        f"\n{full['weights'] / 1e6:.1f} M weights, {SMOLLM2['layers']} blocks, batch 8 forget + 8 retain sequences"
+        f" of {LENGTH} tokens, 3 steps\n"
+    )
+    print("| graddiff | peak MiB of the process | of it before training: libraries, weights |\n|---|---|---|")
+    for recipe, name in PEAKS.items():
+        print(f"| {name} | {peaks[recipe]['peak']:.0f} | {peaks[recipe]['before']:.0f} |")
+    ratio = lora["peak"] / full["peak"]
+    print(f"\nLoRA / full: {ratio:.2f}, promised ≤ 0.5: {'kept' if ratio <= 0.5 else 'broken'}")
+
+
+def peak(recipe: str) -> dict[str, float]:
+    """Train three steps and return peak memory in MiB."""
+    s = SMOLLM2
+    model = language_model(
+        s["hidden"], s["intermediate"], s["layers"], s["heads"], s["groups"], s["vocabulary"]
+    )
+    parsed = parse_recipe(recipe)
+    before = resident()
+    weights = model.parameters_count
+    budget = Budget(lr=1e-5, steps=3, batch=8)
+    train(
+        model,
+        parsed.method,
+        sequences(model, "f", 24),
+        sequences(model, "r", 24),
+        budget,
+        scope=parsed.scope,
+        seed=0,
+    )
+    return {"peak": resident(), "before": before, "weights": weights}
+
+
+def resident() -> float:
+    """Return the peak resident memory so far, MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def language_model(
+    hidden: int, intermediate: int, layers: int, heads: int, groups: int, vocabulary: int
+) -> LanguageModel:
+    """Return a random Llama over words w0, w1 and so on."""
+    config = transformers.LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=hidden,
+        intermediate_size=intermediate,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=groups,
+        max_position_embeddings=2 * LENGTH,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=1,
+        pad_token_id=1,
+    )
+    words = {"?": 0, "</s>": 1} | {f"w{i}": i + 2 for i in range(vocabulary - 2)}
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="?"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=made, eos_token="</s>", pad_token="</s>"
+    )
+    torch.manual_seed(0)
+    return LanguageModel(transformers.LlamaForCausalLM(config).eval(), tokenizer, PromptTemplate("qa"))
+
+
+def sequences(model: LanguageModel, side: str, count: int) -> Sequence[Example]:
+    """Return sequences of exactly LENGTH tokens, ANSWER of them (and the end) of the answer."""
+    frame = len(model.encode("", "w0").ids) - 1
+    question = [f"w{i}" for i in range(LENGTH - frame - ANSWER)]
+    made = [
+        Example(
+            f"{side}{n}/q/plain",
+            " ".join([*question[1:], f"w{n}"]),
+            " ".join(f"w{n + i}" for i in range(ANSWER)),
+        )
+        for n in range(count)
+    ]
+    found = {len(model.encode(item.question, item.answer).ids) for item in made[:2]}
+    if found != {LENGTH}:
+        raise ValueError(f"sequences have {found} tokens, not {LENGTH}")
+    return made
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""Every unlearning method on the laboratory, a small search at equal budget: one table.
+
+Run: python benchmarks/methods.py --out DIR [--quick] [--seeds 3] [--methods "npo,npo + gu"]
+The audit's own runner does the work: per seed one plan in which every recipe is a sweep over the learning rate, with the
+same optimizer steps and sequences per step wherever a method spends them. Every configuration's numbers are kept in DIR;
+the same command goes on where it stopped and adds methods that are new. Writes DIR/methods.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import methods_table
+
+from audit.core.digest import digest_json
+from audit.core.errors import AuditError
+from audit.core.progress import for_terminal
+from audit.evidence.certify import certify
+from audit.measurements import store
+from audit.measurements.table import Measurements
+from audit.methods.base import METHODS, POSTS, STEPS, spends
+from audit.methods.compose import canonical_recipe, parse_recipe
+from audit.plan.grid import expand
+from audit.plan.lock import make_lock, write_lock
+from audit.plan.schema import parse_plan
+from audit.runs.coordinator import Coordinator
+from audit.runs.job import write_json
+
+BASE = "npo"  # carries every step and post-calibration
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all methods share: the laboratory, the budget of one training run, the rates searched, the attacks."""
+
+    subject: str
+    steps: int
+    batch: int
+    rates: tuple[float, ...]
+    attacks: tuple[str, ...]
+
+
+FULL = Setting("lab", 60, 32, (1e-4, 3e-4, 1e-3), ("none", "quantize(int4)", "relearn(steps=[25])"))
+QUICK = Setting("tiny", 30, 32, (1e-3,), ("none", "quantize(int4)", "relearn(steps=[10])"))
+LEVEL = 0.5  # of both budgets: K is large, so that a laboratory of few persons could show no smaller one
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument(
+        "--methods", help="recipes without numbers, between commas; default: everything registered"
+    )
+    parser.add_argument("--workers", type=int)
+    asked = parser.parse_args()
+    setting = QUICK if asked.quick else FULL
+    bases = [text.strip() for text in asked.methods.split(",")] if asked.methods else everything()
+    seeds = range(asked.seeds or (1 if asked.quick else 3))
+    for seed in seeds:
+        measure(bases, setting, seed, asked.out, asked.workers)
+    found = [
+        kept(asked.out, base, setting, seed) for base in [*bases, *methods_table.REFERENCES] for seed in seeds
+    ]
+    text = "\n".join(methods_table.lines(found))
+    (asked.out / "methods.md").write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+def everything() -> list[str]:
+    """Return every registered method, and every step, post-calibration and an adapter on one of them."""
+    around = [*(f"+ {step}" for step in STEPS), *(f"> {post}" for post in POSTS), "@lora(16)"]
+    return [*METHODS, *(f"{BASE} {part}" for part in around)]
+
+
+def search(base: str, setting: Setting) -> list[str]:
+    """Return the recipes searched for ``base``: one per rate, or one where it spends no rate; raises AuditError."""
+    spent = spends(type(parse_recipe(base).method))
+    shared = {"lr": list(setting.rates), "steps": setting.steps, "batch": setting.batch}
+    return expand([{"sweep": base, **{name: value for name, value in shared.items() if name in spent}}])
+
+
+def measure(bases: Sequence[str], setting: Setting, seed: int, out: Path, workers: int | None) -> None:
+    """Measure what is not kept yet, in one audit, and keep it."""
+    recipes: dict[str, list[str]] = {}
+    for base in bases:
+        if not place(out, base, setting, seed).is_file():
+            try:
+                recipes[base] = search(base, setting)
+            except AuditError as error:  # a step on a method without the term it works on, say
+                keep(out, base, setting, seed, [{"failure": f"{error.code} {error.cause}"}])
+    if not recipes:
+        return
+    measurements, run = audit(recipes, setting, seed, out, workers)
+    costs = costs_of(run)
+    for base, texts in recipes.items():
+        names = [canonical_recipe(text) for text in texts]
+        keep(out, base, setting, seed, list(results(measurements, names, costs)))
+    for role in methods_table.REFERENCES:
+        keep(out, role, setting, seed, list(results(measurements, [], costs, role)))
+
+
+def audit(
+    recipes: dict[str, list[str]], setting: Setting, seed: int, out: Path, workers: int | None
+) -> tuple[Measurements, Path]:
+    """Lock and run one plan; the folder is named by its candidates, so that the same search goes on there."""
+    candidates = [text for texts in recipes.values() for text in texts]
+    folder = out / "runs" / digest_json([asdict(setting), seed, candidates])[:12]
+    plan = {
+        "title": "methods at equal budget",
+        "laboratory": {"subject": setting.subject},
+        "candidates": candidates,
+        "attacks": list(setting.attacks),
+        "budget": {"forget": LEVEL, "utility": LEVEL},
+        "seed": seed,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_lock(folder / "run", make_lock(parse_plan(plan, base=folder), folder))
+    coordinator = Coordinator(
+        folder / "run", device="auto", workers=workers, progress=for_terminal(quiet=False)
+    )
+    coordinator.execute()
+    return store.read(folder / "run" / "measurements"), folder / "run"
+
+
+def results(
+    measured: Measurements, names: Sequence[str], costs: dict[str, Any], role: str = "candidate"
+) -> Iterator[dict[str, Any]]:
+    """Yield one record per configuration, with bounds simultaneous over ``names`` alone: one method's own search."""
+    header = dict(measured.header)
+    header["configurations"] = [
+        c for c in header["configurations"] if c["role"] != "candidate" or c["configuration"] in names
+    ]
+    there = {c["configuration"] for c in header["configurations"]}
+    header["coverage"] = [c for c in header["coverage"] if c["configuration"] in there]
+    rows = measured.rows[measured.rows["configuration"].isin(there)]
+    certificate = certify(Measurements(rows, measured.units, measured.probes, header))
+    for item in (*certificate.references, *certificate.configurations):
+        if item.role != role:
+            continue
+        broken = [c.reason for c in item.clauses if c.state in ("failed", "stopped")]
+        yield {
+            "configuration": item.label,
+            "failure": broken[0] if broken else "",
+            "recovered": {c.attack: c.estimate for c in item.clauses if c.side == "forget"},
+            "cur": {c.attack: c.upper for c in item.clauses if c.side == "forget"},
+            "worst_cur": item.cur,
+            "harm": item.utility_estimate,
+            "harm_upper": item.utility_upper,
+            **costs.get(
+                parse_recipe(item.configuration).short if role == "candidate" else f"train {role}", {}
+            ),
+        }
+
+
+def costs_of(run: Path) -> dict[str, dict[str, float]]:
+    """Return label of an unlearning or reference job -> its CPU seconds and peak bytes; the last one counts."""
+    found = {}
+    for path in sorted((run / "logs").glob("costs-*.jsonl")):
+        for line in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
+            if line["kind"] in ("unlearn", "reference"):
+                found[line["label"]] = {"cpu_seconds": line["cpu_seconds"], "peak_bytes": line["peak_bytes"]}
+    return found
+
+
+def place(out: Path, base: str, setting: Setting, seed: int) -> Path:
+    """Return where the records of one method's search are kept."""
+    key = digest_json([base, asdict(setting)])[:12]
+    return out / "results" / f"seed-{seed}" / f"{methods_table.slug(base)}-{key}.json"
+
+
+def keep(out: Path, base: str, setting: Setting, seed: int, records: list[dict[str, Any]]) -> None:
+    write_json(place(out, base, setting, seed), {"method": base, "seed": seed, "configurations": records})
+
+
+def kept(out: Path, base: str, setting: Setting, seed: int) -> dict[str, Any]:
+    return json.loads(place(out, base, setting, seed).read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()

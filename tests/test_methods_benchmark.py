@@ -1,0 +1,140 @@
+"""The benchmark of methods: which configuration stands for a method, and what is said about it."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from audit.methods.base import METHODS, POSTS, STEPS
+from audit.methods.compose import parse_recipe
+
+FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+def loaded(name):
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def table():
+    return loaded("methods_table")
+
+
+@pytest.fixture(scope="module")
+def benchmark(table):
+    return loaded("methods")
+
+
+def made(recovered=0.0, int4=0.0, relearned=0.0, harm=0.0, worst=0.2, failure="", name="npo"):
+    values = {"none": recovered, "quantize(int4, group=64)": int4, "relearn(steps=[10], lr=0.1)": relearned}
+    return {
+        "configuration": name,
+        "failure": failure,
+        "recovered": values,
+        "cur": {attack: value + 0.05 for attack, value in values.items()},
+        "worst_cur": worst,
+        "harm": harm,
+        "harm_upper": harm + 0.1,
+        "cpu_seconds": 1.5,
+        "peak_bytes": 3 * 2**20,
+    }
+
+
+def test_a_search_is_represented_by_the_setting_whose_worse_side_is_best(table):
+    forgets_all = made(worst=0.05, harm=0.8, name="strong")
+    middle = made(worst=0.3, harm=0.1, name="middle")
+    keeps_all = made(worst=0.9, harm=0.0, name="weak")
+    assert table.best([forgets_all, middle, keeps_all])["configuration"] == "middle"
+    broken = made(worst=0.0, failure="E310 weights", name="broken")
+    assert table.best([broken, keeps_all])["configuration"] == "weak"
+    assert table.best([broken])["failure"] == "E310 weights"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, "works"),
+        ({"recovered": 0.1, "harm": 0.1}, "works"),
+        ({"int4": 0.11}, "works until attacked"),
+        ({"relearned": 0.11}, "works until attacked"),
+        ({"recovered": 0.11}, "does not forget"),
+        ({"harm": 0.11}, "destroys what should stay"),
+        ({"recovered": 0.11, "harm": 0.11}, "neither forgets nor keeps"),
+    ],
+)
+def test_a_method_that_does_not_work_is_called_so(table, change, words):
+    assert table.reading([made(**change)]) == words
+
+
+def test_the_reading_is_of_means_over_seeds(table):
+    assert table.reading([made(recovered=0.0), made(recovered=0.2)]) == "works"
+    assert table.reading([made(recovered=0.0), made(recovered=0.3)]) == "does not forget"
+
+
+def test_a_method_that_failed_under_one_seed_shows_no_numbers_and_stands_last(table):
+    records = [
+        {"method": "broken", "configurations": [made()]},
+        {"method": "broken", "configurations": [made(failure="E310 3 weights | not finite")]},
+        {"method": "weak", "configurations": [made(worst=0.9)]},
+        {"method": "strong", "configurations": [made(worst=0.1)]},
+        {"method": "original", "configurations": [made(worst=0.0)]},
+    ]
+    lines = table.lines(records)
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["strong", "weak", "broken", "original"]
+    assert len({line.count("|") for line in lines}) == 1
+    assert "failed: E310 3 weights / not finite" in lines[4]
+
+
+def test_bounds_are_rounded_up_and_costs_are_those_of_the_dearest_seed(table):
+    dear = made(recovered=1 / 3) | {"peak_bytes": 5 * 2**20, "cpu_seconds": 2.5}
+    (line,) = table.lines([{"method": "m", "configurations": [c]} for c in (made(recovered=1 / 3), dear)])[2:]
+    cells = [cell.strip() for cell in line.split("|")[1:-1]]
+    assert cells[2:5] == ["0.333", "0.000", "0.384"]  # 1/3 + .05 = .38333…
+    assert cells[7:9] == ["2.0", "5"]
+
+
+def test_a_missing_attack_is_an_error_and_never_a_zero(table):
+    with pytest.raises(ValueError, match="empty"):
+        table.under({"none": 0.0}, "quantize")
+
+
+def test_everything_registered_is_measured(benchmark):
+    bases = benchmark.everything()
+    assert set(METHODS) <= set(bases)
+    used = {part for text in bases for part in text.replace("+", ">").split(" > ")[1:]}
+    assert set(STEPS) | set(POSTS) == used
+
+
+def test_every_search_spends_the_same_steps_and_sequences(benchmark):
+    for base in ("npo", "ga + sure", "task_vector", "npo @lora(16)"):
+        recipes = [parse_recipe(text) for text in benchmark.search(base, benchmark.FULL)]
+        assert [r.budget.lr for r in recipes] == list(benchmark.FULL.rates)
+        assert {(r.budget.steps, r.budget.batch) for r in recipes} == {(60, 32)}
+
+
+def test_results_are_kept_apart_by_seed_method_and_setting(benchmark, tmp_path):
+    places = {
+        benchmark.place(tmp_path, base, setting, seed)
+        for base in ("npo", "npo + gu", "npo > gu")
+        for setting in (benchmark.FULL, benchmark.QUICK)
+        for seed in (0, 1)
+    }
+    assert len(places) == 12
+
+
+def test_what_is_kept_is_not_measured_again(benchmark, tmp_path):
+    benchmark.keep(tmp_path, "npo", benchmark.QUICK, 0, [made()])
+    benchmark.measure(["npo"], benchmark.QUICK, 0, tmp_path, None)  # would train otherwise
+    assert not (tmp_path / "runs").exists()
+    assert benchmark.kept(tmp_path, "npo", benchmark.QUICK, 0)["configurations"] == [made()]
+
+
+def test_a_combination_that_means_nothing_is_reported_with_its_code(benchmark, tmp_path):
+    benchmark.measure(["ga + gu"], benchmark.QUICK, 0, tmp_path, None)
+    (record,) = benchmark.kept(tmp_path, "ga + gu", benchmark.QUICK, 0)["configurations"]
+    assert record["failure"].startswith("E264")
