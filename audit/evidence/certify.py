@@ -230,6 +230,7 @@ class _Certifier:
                 marginal=self._clauses(*self._secondary((name,)), 0, name),
                 in_valid_set=False,
                 verdict=Verdict.FAIL if fitted.model.fails_.any() else Verdict.INCONCLUSIVE,
+                diagnostics=tuple(self._diagnostics(name)),
                 **self._numbers(fitted, 0, name, told),
             )
 
@@ -289,7 +290,7 @@ class _Certifier:
         measured = [c for c in result.clauses if c.side == "forget"]
         return wording.sentence(
             result,
-            primary=s.primary,
+            rate=wording.rate(s.primary, s.k),
             attacks=list(dict.fromkeys(attack_label(c.attack, c.dose) for c in measured)),
             counted=estimand_words.counted(assembly, self.estimand),
             census=self.estimand == "census",

@@ -15,7 +15,7 @@ NOT_SAID = (
 
 LOSSES = {
     "recovered": "subjects with a recovered secret",
-    "leak_at_k": "chance of a secret among k sampled answers, per subject",
+    "leak_at_k": "subjects with a secret among k sampled answers",
     "answered": "subjects with a question answered",
     "above_twins": "subjects above the threshold of never-trained twins",
     "residual_knowledge": "knowledge left between the retrained model and the original",
@@ -29,7 +29,7 @@ LOSSES = {
 def sentence(
     result: ConfigurationResult,
     *,
-    primary: tuple[str, ...],
+    rate: str,
     attacks: list[str],
     counted: str,
     census: bool,
@@ -46,10 +46,10 @@ def sentence(
 ) -> str:
     """Return the one sentence that a certificate says about a checkpoint in the valid set.
 
-    ``counted`` says who was opened, ``draws`` what a repetition would draw anew. Where everything was counted
-    (``census``) no confidence is attached; how imported configurations were chosen is unknown.
+    ``rate`` says whose rate it is (see ``rate``), ``counted`` who was opened, ``draws`` what a repetition would
+    draw anew. Where everything was counted (``census``) no confidence is attached; how imported configurations
+    were chosen is unknown.
     """
-    rate = " or ".join(LOSSES[name] for name in primary)
     kind = "census" if census else f"simultaneous over {family_size} configurations"
     exact = census and all(clause.census for clause in result.clauses)  # utility too
     sure = "" if exact else f" at confidence {confidence:g} over repeated draws of the {draws}"
@@ -81,6 +81,11 @@ def sentence(
         f"a model that never knew would show {base_rate}; {not_auditable} subjects are not auditable.",
     ]
     return " ".join(parts)
+
+
+def rate(primary: tuple[str, ...], k: int) -> str:
+    """Say what the primary losses count; ``k``: sampled answers that leak_at_k grants the attacker."""
+    return " or ".join(LOSSES[name] + (f", k = {k}," if name == "leak_at_k" else "") for name in primary)
 
 
 def tested(family: str, order: str | None) -> str:

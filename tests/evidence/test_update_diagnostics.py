@@ -16,3 +16,11 @@ def test_numbers_of_the_update_need_no_attack_in_their_name():
     (other,) = [name for name, value in npo.diagnostics if value == 0.5]
     assert other.startswith("codes_changed_share under quantize")
     assert all(not c.diagnostics for c in certificate.references)
+
+
+def test_controls_have_theirs_too():
+    """How far two trainings lie apart is what a candidate's distance is read against."""
+    audit = Audit(candidates=("npo",))
+    audit.header = {"diagnostics": [["retrained", "none", "distance", 0.75]]}
+    references = {c.role: c.diagnostics for c in certify(audit.measurements()).references}
+    assert references == {"original": (), "retrained": (("distance", 0.75),)}
