@@ -70,6 +70,10 @@ class Edit(Protocol):
         """Change ``model`` in place, inside ``scope`` only."""
         ...
 
+    def zero(self) -> Edit:
+        """Return this edit at zero strength: the identity."""
+        ...
+
 
 @runtime_checkable
 class Transform(Protocol):

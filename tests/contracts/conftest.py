@@ -13,8 +13,9 @@ import transformers
 from audit.data.records import Probe
 from audit.methods.compose import parse_recipe, run_recipe
 from audit.models.language_model import LanguageModel, PromptTemplate
+from audit.models.scope import Scope
 from audit.models.scoring import score
-from audit.models.training import Example, fit
+from audit.models.training import NLL, Budget, Example, fit, train
 
 COLOURS = ["red", "green", "blue", "pink", "gold", "grey", "teal", "plum"]
 
@@ -32,7 +33,7 @@ def examples(side: str, shift: int) -> list[Example]:
 FORGET, RETAIN = examples("f", 0), examples("r", 5)
 
 
-def fitted(architecture: str) -> LanguageModel:
+def fitted(architecture: str, known: list[Example]) -> LanguageModel:
     names = [f"{side}{i}" for side in "fr" for i in range(8)]
     words = ["Q", ":", "A", "where", "does", "now", "live", "?", "<unk>", "</s>", *names, *COLOURS]
     raw = tokenizers.Tokenizer(
@@ -53,20 +54,30 @@ def fitted(architecture: str) -> LanguageModel:
             )
         )
     model = LanguageModel(network.eval(), tokens, PromptTemplate("qa"))
-    fit(model, [*FORGET, *RETAIN], epochs=60, batch=16, lr=1e-2, seed=0)
+    fit(model, known, epochs=60, batch=16, lr=1e-2, seed=0)
     return model
 
 
 @pytest.fixture(scope="session")
 def knowing() -> LanguageModel:
     """Return a Llama of two layers that knows both sides."""
-    return fitted("llama")
+    return fitted("llama", [*FORGET, *RETAIN])
 
 
 @pytest.fixture(scope="session")
 def knowing_gpt2() -> LanguageModel:
     """Return a GPT-2 of two layers that knows both sides."""
-    return fitted("gpt2")
+    return fitted("gpt2", [*FORGET, *RETAIN])
+
+
+@pytest.fixture(scope="session")
+def base_and_adapted() -> tuple[LanguageModel, LanguageModel]:
+    """Return a Llama that knows the retain side, and it with an adapter that has learned the forget side."""
+    base = fitted("llama", RETAIN)
+    adapted = base.clone()
+    budget = Budget(lr=1e-2, steps=60, retain_weight=0.0)
+    train(adapted, NLL(), FORGET, (), budget, scope=Scope("lora", rank=8), seed=0)
+    return base, adapted
 
 
 def recall(model: LanguageModel, wanted: list[Example]) -> float:

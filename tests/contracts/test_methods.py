@@ -1,4 +1,4 @@
-"""What every registered method promises; a new method is held to it without a line here.
+"""What every registered objective promises; a new one is held to it without a line here.
 
 The model is a random Llama of two layers that has learned sixteen questions by heart, eight to forget.
 """
@@ -17,7 +17,7 @@ import transformers
 
 from audit.core.registry import canonical
 from audit.data.records import Probe
-from audit.methods.base import METHODS, Edit, default_budget, kind
+from audit.methods.base import METHODS, default_budget, kind
 from audit.methods.compose import Recipe, parse_recipe, run_recipe
 from audit.models.batches import forward_answer_logits, nll_by_row
 from audit.models.digests import weight_digest
@@ -30,9 +30,7 @@ FORGET_WORDS = ["ada", "bo", "cy", "dee", "eve", "flo", "gus", "hal"]
 RETAIN_WORDS = ["ian", "jo", "kit", "lou", "max", "ned", "ola", "pam"]
 ANSWERS = ["red", "green", "blue", "pink", "gold", "grey", "teal", "plum"]
 REST = ["Q", ":", "A", "where", "does", "now", "live", "?", "<unk>", "</s>"]
-METHOD_NAMES = METHODS.names()
-OBJECTIVES = [name for name in METHOD_NAMES if kind(METHODS[name]()) == "objective"]
-EDITS = [name for name in METHOD_NAMES if kind(METHODS[name]()) == "edit"]
+OBJECTIVES = [name for name in METHODS.names() if kind(METHODS[name]()) == "objective"]
 
 
 def examples(names: list[str], shift: int) -> list[Example]:
@@ -117,7 +115,7 @@ def test_the_toy_model_knows_both_sides(learned):
     assert recall_probability(learned, RETAIN) > 0.9
 
 
-@pytest.mark.parametrize("name", METHOD_NAMES)
+@pytest.mark.parametrize("name", OBJECTIVES)
 def test_a_method_is_a_frozen_record_that_prints_as_its_constructor(name):
     method = METHODS[name]()
     assert dataclasses.is_dataclass(method)
@@ -126,7 +124,7 @@ def test_a_method_is_a_frozen_record_that_prints_as_its_constructor(name):
         method.name = "other"
 
 
-@pytest.mark.parametrize("name", METHOD_NAMES)
+@pytest.mark.parametrize("name", OBJECTIVES)
 def test_a_method_says_where_it_is_from_and_what_it_costs(name):
     cls = METHODS[name]
     assert cls.source.startswith("arXiv:")
@@ -136,7 +134,7 @@ def test_a_method_says_where_it_is_from_and_what_it_costs(name):
     assert 0 < cls.cost < 100
 
 
-@pytest.mark.parametrize("name", METHOD_NAMES)
+@pytest.mark.parametrize("name", OBJECTIVES)
 def test_parameters_and_budget_share_no_word_and_default_to_plain_values(name):
     method = METHODS[name]()
     own = dataclasses.fields(method)
@@ -146,13 +144,13 @@ def test_parameters_and_budget_share_no_word_and_default_to_plain_values(name):
     assert "retain" in method.needs or budget.retain_weight == 0
 
 
-@pytest.mark.parametrize("name", METHOD_NAMES)
+@pytest.mark.parametrize("name", OBJECTIVES)
 def test_it_lowers_the_probability_of_the_forgotten_answers(name, learned):
     before = recall_probability(learned, FORGET)
     assert recall_probability(run(name, learned), FORGET) < before
 
 
-@pytest.mark.parametrize("name", METHOD_NAMES)
+@pytest.mark.parametrize("name", OBJECTIVES)
 def test_the_same_seed_gives_the_same_weights_and_the_given_model_is_untouched(name, learned):
     before = weight_digest(learned)
     first, second = (run(name, learned, steps=3, seed=7) for _ in range(2))
@@ -160,14 +158,14 @@ def test_the_same_seed_gives_the_same_weights_and_the_given_model_is_untouched(n
     assert weight_digest(first) != before == weight_digest(learned)
 
 
-@pytest.mark.parametrize("name", METHOD_NAMES)
+@pytest.mark.parametrize("name", OBJECTIVES)
 def test_another_seed_gives_other_weights(name, learned):
     assert weight_digest(run(name, learned, steps=3, batch=3, seed=1)) != weight_digest(
         run(name, learned, steps=3, batch=3, seed=2)
     )
 
 
-@pytest.mark.parametrize("name", METHOD_NAMES)
+@pytest.mark.parametrize("name", OBJECTIVES)
 def test_only_the_chosen_mlp_moves(name, learned):
     before, after = weights(learned), weights(run(name, learned, "layers(0:1).mlp", steps=3))
     moved = {key for key in before if not torch.equal(before[key], after[key])}
@@ -175,7 +173,7 @@ def test_only_the_chosen_mlp_moves(name, learned):
     assert all(".layers.0.mlp." in key for key in moved)
 
 
-@pytest.mark.parametrize("name", METHOD_NAMES)
+@pytest.mark.parametrize("name", OBJECTIVES)
 def test_an_adapter_leaves_the_base_bit_identical(name, learned):
     made = run(name, learned, "lora(4)", steps=3)
     after = {
@@ -187,26 +185,18 @@ def test_an_adapter_leaves_the_base_bit_identical(name, learned):
     assert any(w.abs().sum() > 0 for key, w in after.items() if "lora_B" in key)
 
 
-@pytest.mark.parametrize("name", METHOD_NAMES)
+@pytest.mark.parametrize("name", OBJECTIVES)
 def test_an_adapter_lowers_the_probability_of_the_forgotten_answers(name, learned):
     made = run(name, learned, "lora(8)", lr=3e-3)
     assert recall_probability(made, FORGET) < recall_probability(learned, FORGET)
 
 
-@pytest.mark.parametrize("name", METHOD_NAMES)
+@pytest.mark.parametrize("name", OBJECTIVES)
 def test_no_steps_change_nothing(name, learned):
     assert weight_digest(run(name, learned, steps=0)) == weight_digest(learned)
 
 
-@pytest.mark.parametrize("name", EDITS)
-@pytest.mark.parametrize("scope", ["all", "layers(0:1)", "lora(4)"])
-def test_an_edit_of_zero_scale_is_the_identity(name, scope, learned):
-    assert isinstance(METHODS[name](), Edit)
-    made = run_recipe(parse_recipe(f"{name}(scale=0, steps=3) @{scope}"), learned, FORGET, RETAIN, 0)
-    assert weight_digest(made.merged()) == weight_digest(learned)
-
-
-@pytest.mark.parametrize("name", METHOD_NAMES)
+@pytest.mark.parametrize("name", OBJECTIVES)
 @pytest.mark.parametrize("scope", ["all", "layers(0:1).mlp"])
 def test_gpt2_with_its_transposed_projections_is_unlearned_too(name, scope, gpt2):
     before, after = weights(gpt2), weights(run(name, gpt2, scope, steps=3))
@@ -351,7 +341,7 @@ def names_seen(name: str, model: LanguageModel, **changes: float) -> set[str]:
     return set(model.tokenizer.convert_ids_to_tokens(sorted(seen))) & {*FORGET_WORDS, *RETAIN_WORDS}
 
 
-@pytest.mark.parametrize("name", METHOD_NAMES)
+@pytest.mark.parametrize("name", OBJECTIVES)
 def test_a_retain_term_of_weight_zero_costs_no_forward(name, learned):
     """Unless the method says that its forget term compares the two sides' activations at the start."""
     needs = METHODS[name]().needs

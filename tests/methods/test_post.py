@@ -108,7 +108,7 @@ def test_uwc_refuses_a_model_that_knows_none_of_the_retain_answers(strength_is):
 
 
 def test_uwc_refuses_an_empty_retain_set():
-    with pytest.raises(AuditError, match="E266"):
+    with pytest.raises(AuditError, match="E269"):
         POSTS.build("uwc").calibrate(model(0.0), model(1.0), (), seed=0)
 
 

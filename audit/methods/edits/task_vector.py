@@ -41,6 +41,10 @@ class TaskVector:
         if not self.scale >= 0:
             raise ValueError(f"scale must not be negative, got {self.scale}")
 
+    def zero(self) -> TaskVector:
+        """Return the edit that subtracts nothing."""
+        return replace(self, scale=0.0)
+
     def apply(
         self,
         model: LanguageModel,

@@ -49,8 +49,10 @@ class MixedTowardsStart:
     ) -> None:
         """Mix ``made`` towards ``start``; the seed chooses the retain sequences.
 
-        AuditError E266 without retain sequences, or where the starting model extracts none of them.
+        AuditError E269 without retain sequences, E266 where the starting model extracts none of them.
         """
+        if not retain:
+            raise AuditError("E269", "uwc holds retain answers, there are none", "use > path(strength)")
         probes = self._probes(retain, seed)
         known = _strength(start, probes)
         if not known > 0:
@@ -72,5 +74,5 @@ class MixedTowardsStart:
 
 
 def _strength(model: LanguageModel, probes: Sequence[Probe]) -> float:
-    """Return the mean extraction strength of the answers, in [0, 1]; 0 without probes."""
-    return float(np.mean([extraction_strength(s.greedy) for s in score(model, probes)])) if probes else 0.0
+    """Return the mean extraction strength of the answers, in [0, 1]."""
+    return float(np.mean([extraction_strength(s.greedy) for s in score(model, probes)]))

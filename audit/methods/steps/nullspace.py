@@ -84,7 +84,11 @@ class NullSpaceProjection:
     def _measured(self, update: Update) -> dict[str, Tensor]:
         context = update.context
         if not context.retain_examples:
-            raise AuditError("E269", "nullspace measures retain activations, there is no retain set", _REMEDY)
+            raise AuditError(
+                "E269",
+                "nullspace measures retain activations, there is no retain set",
+                "give retain sequences, or leave the step out",
+            )
         modules = {
             name: place(name).module
             for name in update.weights
@@ -104,6 +108,3 @@ def _begins_empty(update: Update, name: str) -> bool:
     """Return whether a weight is the A of an adapter whose B is zero: changing it then changes no output."""
     partner = update.weights.get(name.replace("lora_A", "lora_B"))
     return place(name).role == "lora_A" and partner is not None and not bool(partner.any())
-
-
-_REMEDY = "give retain sequences, or leave the step out"
