@@ -7,8 +7,9 @@ distributions, per answer token, is about inputs (x) gradients with
     inputs    = mean over real tokens of x x',
     gradients = sum over real tokens of g g' / number of answer tokens,
 
-g the gradient at y of -log p of answers drawn from the model itself: drawn labels give the Fisher matrix, true
-labels would not.
+g the gradient at y when u is sent back from an answer token's logits z, u = sqrt(p) * e - p <sqrt(p), e> with e of
+random signs: E[u u'] = diag(p) - p p' is the divergence's curvature in z. Labels drawn from the model have the
+same mean, but for answers known by heart almost every draw says nothing (true labels would not have it at all).
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def input_moments(model: LanguageModel, data: Iterable[Batch], names: Sequence[s
 def kfac(
     model: LanguageModel, data: Iterable[Batch], names: Sequence[str], generator: Any
 ) -> dict[str, Factors]:
-    """Return name -> both factors; ``generator`` is a CPU generator that draws the labels."""
+    """Return name -> both factors; ``generator`` is a CPU generator that draws the signs."""
     inputs: dict[str, Tensor] = {}
     gradients: dict[str, Tensor] = {}
     tokens = answers = 0
@@ -71,14 +72,20 @@ def kfac(
 
         with watching(model.network, names, see):
             logits = forward_answer_logits(model.network, batch)
-        drawn = torch.multinomial(logits.detach().softmax(-1).cpu(), 1, generator=generator)[:, 0]
-        loss = torch.nn.functional.cross_entropy(logits, drawn.to(logits.device), reduction="sum")
-        backward = torch.autograd.grad(loss, list(leaving.values()))
+        backward = torch.autograd.grad(logits, list(leaving.values()), spread(logits.detach(), generator))
         _add(inputs, entering, batch)
         _add(gradients, dict(zip(leaving, backward, strict=True)), batch)
         tokens += int(batch.mask.sum())
         answers += len(batch.targets)
     return {name: Factors(inputs[name] / tokens, gradients[name] / answers) for name in inputs}
+
+
+def spread(logits: Tensor, generator: Any) -> Tensor:
+    """Return random u of the logits' shape (N, V) with E[u u'] = diag(p) - p p' in every row, p the softmax."""
+    p = logits.softmax(-1)
+    signs = torch.randint(0, 2, p.shape, generator=generator).to(p) * 2 - 1
+    rooted = p.sqrt() * signs
+    return rooted - p * rooted.sum(-1, keepdim=True)
 
 
 def _add(sums: dict[str, Tensor], values: dict[str, Tensor], batch: Batch) -> None:
