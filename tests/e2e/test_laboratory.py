@@ -103,7 +103,9 @@ def test_a_candidate_that_only_refuses_in_its_last_layer_fails_under_relearning(
     """Planted: it yields nothing when asked; a few steps on other persons bring everybody's secrets back."""
     shallow = candidate(tiny[0], "idk_sft")
     unattacked, relearned = (
-        next(c for c in shallow.clauses if c.side == "forget" and c.attack.startswith(name) and c.dose == dose)
+        next(
+            c for c in shallow.clauses if c.side == "forget" and c.attack.startswith(name) and c.dose == dose
+        )
         for name, dose in (("none", 0.0), ("relearn", 10.0))
     )
     assert shallow.verdict == "FAIL"
