@@ -101,12 +101,18 @@ class Post(Protocol):
     """A post-calibration: a point on a one-dimensional path that starts at the model before unlearning.
 
     Chosen by hand or by looking at retain training data, never at forget answers, so that the candidate stays
-    frozen before anything of the claim is measured.
+    frozen before anything of the claim is measured. ``cost`` is the largest number of scoring passes over
+    the retain sequences it looks at.
     """
 
     name: ClassVar[str]
     source: ClassVar[str]
     evidence: ClassVar[Evidence]
+
+    @property
+    def cost(self) -> float:
+        """Scoring passes, at most."""
+        ...
 
     def calibrate(
         self, start: LanguageModel, made: LanguageModel, retain: Sequence[Example], seed: int

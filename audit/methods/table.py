@@ -1,4 +1,4 @@
-"""The table of methods that help texts, documents and reports show, read off the registry."""
+"""The table of methods that help texts, documents and reports show, read off the registries."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from audit.methods.base import METHODS, default_budget, kind
+from audit.methods.base import METHODS, POSTS, STEPS, default_budget, kind, spends
 
 
 @dataclass(frozen=True)
 class MethodRow:
-    """One registered method. ``parameters`` and ``budget`` map names to defaults; ``cost``: graddiff = 1."""
+    """One registered objective, edit, step or post-calibration.
+
+    ``parameters`` and ``budget`` map names to defaults; only methods have a budget. ``cost`` of a method counts
+    forward-equivalents per step, graddiff = 1; that of a step multiplies it; that of a post-calibration is the
+    largest number of scoring passes over its retain sequences. ``never``: when a step leaves the update alone.
+    """
 
     name: str
     kind: str
@@ -23,25 +28,38 @@ class MethodRow:
     cost: float
     evidence: str
     source: str
+    never: str = ""
 
 
 def methods_table() -> list[MethodRow]:
-    """Return one row per registered method, by name."""
-    return [_row(name) for name in METHODS]
+    """Return one row per registered method, then per step, then per post-calibration, each by name."""
+    return [
+        *(_method(METHODS[name]) for name in METHODS),
+        *(_row(STEPS[name], kind="step", family="step", never=STEPS[name].never) for name in STEPS),
+        *(_row(POSTS[name], kind="post", family="post-calibration") for name in POSTS),
+    ]
 
 
-def _row(name: str) -> MethodRow:
-    cls = METHODS[name]
-    method = cls()
+def _method(cls: Any) -> MethodRow:
+    budget = dataclasses.asdict(default_budget(cls))
+    used = {name: budget[name] for name in spends(cls)}
+    return _row(cls, kind=kind(cls()), family=cls.family, budget=used)
+
+
+def _row(
+    cls: Any, *, kind: str, family: str, budget: dict[str, Any] | None = None, never: str = ""
+) -> MethodRow:
+    item = cls()
     return MethodRow(
-        name=name,
-        kind=kind(method),
-        family=method.family,
+        name=cls.name,
+        kind=kind,
+        family=family,
         summary=(cls.__doc__ or "").strip().splitlines()[0],
-        needs=tuple(sorted(method.needs)),
-        parameters=dataclasses.asdict(method),  # type: ignore[call-overload]
-        budget=dataclasses.asdict(default_budget(cls)),
-        cost=method.cost,
-        evidence=method.evidence,
-        source=method.source,
+        needs=tuple(sorted(getattr(item, "needs", ()))),
+        parameters=dataclasses.asdict(item),
+        budget=budget or {},
+        cost=item.cost,
+        evidence=item.evidence,
+        source=item.source,
+        never=never,
     )

@@ -11,14 +11,38 @@ from audit.risk.catalogue import table as bounds_table
 
 
 def methods_markdown() -> str:
-    """Return the table of methods."""
-    rows = [
+    """Return the tables of methods, of steps and of post-calibrations."""
+    rows = methods_table()
+    methods = [
         (f"`{m.name}`", m.summary, _parameters(m.parameters), f"{m.cost:g}", m.evidence, m.source)
-        for m in methods_table()
+        for m in rows
+        if m.kind in ("objective", "edit")
     ]
-    return _markdown(
-        ("method", "what it does", "parameters", "cost (graddiff = 1)", "evidence", "source"), rows
+    steps = [
+        (
+            f"`+ {m.name}`",
+            m.summary,
+            _parameters(m.parameters),
+            f"× {m.cost:g}",
+            m.never,
+            m.evidence,
+            m.source,
+        )
+        for m in rows
+        if m.kind == "step"
+    ]
+    posts = [
+        (f"`> {m.name}`", m.summary, _parameters(m.parameters), m.evidence, m.source)
+        for m in rows
+        if m.kind == "post"
+    ]
+    head = ("what it does", "parameters")
+    tables = (
+        _markdown(("method", *head, "cost (graddiff = 1)", "evidence", "source"), methods),
+        _markdown(("step", *head, "cost", "changes nothing when", "evidence", "source"), steps),
+        _markdown(("post-calibration", *head, "evidence", "source"), posts),
     )
+    return "\n\n".join(tables)
 
 
 def attacks_markdown() -> str:

@@ -169,8 +169,21 @@ def test_a_budget_outside_its_range_is_a_coded_error(words):
         parse_recipe(f"npo({words})")
 
 
-def test_the_table_has_one_complete_row_per_method():
+def test_the_table_has_one_complete_row_per_method_step_and_post_calibration():
     rows = methods_table()
-    assert [row.name for row in rows] == METHODS.names()
-    assert all(row.summary and row.family and row.source and row.cost > 0 and row.budget for row in rows)
-    assert {row.kind for row in rows} == {"objective", "edit"}
+    assert [row.name for row in rows] == [*METHODS, *STEPS, *POSTS]
+    assert all(row.summary.endswith(".") and row.family and row.source and row.cost >= 0 for row in rows)
+    assert {row.kind for row in rows} == {"objective", "edit", "step", "post"}
+    assert all(row.budget for row in rows if row.kind == "objective")
+    assert all(bool(row.never) == (row.kind == "step") for row in rows)
+
+
+def test_a_name_means_one_thing():
+    assert len({*METHODS, *STEPS, *POSTS}) == len([*METHODS, *STEPS, *POSTS])
+
+
+def test_the_budget_of_an_edit_in_the_table_is_what_it_uses():
+    budgets = {row.name: set(row.budget) for row in methods_table()}
+    assert budgets["ssd"] == {"steps", "batch"}
+    assert budgets["adapter_drop"] == set()
+    assert "lr" in budgets["npo"]

@@ -31,6 +31,7 @@ class StraightPath:
 
     source: ClassVar[str] = "arXiv:2212.04089"
     evidence: ClassVar[str] = "paper"
+    cost: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
         if not self.strength >= 0:

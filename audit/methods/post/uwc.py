@@ -44,6 +44,11 @@ class MixedTowardsStart:
                 f"{self.points} and {self.sequences}"
             )
 
+    @property
+    def cost(self) -> float:
+        """The starting model once, and every point but the last."""
+        return 1.0 + self.points
+
     def calibrate(
         self, start: LanguageModel, made: LanguageModel, retain: Sequence[Example], seed: int
     ) -> None:
