@@ -39,6 +39,7 @@ def _from_config(path: Path) -> int | None:
         return None
     if not isinstance(config, dict):
         return None
-    text = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
+    inner = config.get("text_config")
+    text = inner if isinstance(inner, dict) else config
     found = [text[name] for name in _NAMES if isinstance(text.get(name), int)]
     return found[0] if found else None
