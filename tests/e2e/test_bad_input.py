@@ -57,7 +57,7 @@ def test_the_project_that_is_broken_here_is_sound(own):
 
 TEXTS = {
     "E102": ["", "\n\n", "[]"],
-    "E103": ["{", "7\n", '[1]', "{} {}\n", "\x00"],
+    "E103": ["{", "7\n", "[1]", "{} {}\n", "\x00"],
     "E104": [
         '{"subject": "x", "question": "q?"}\n',
         '{"answer": "a"}\n',
