@@ -11,6 +11,7 @@ import torch
 from audit.core.errors import AuditError
 from audit.methods.base import STEPS
 from audit.methods.steps.gu import nonnegative_minimum
+from audit.methods.steps.projections import place
 from audit.models.update import Update
 
 
@@ -285,3 +286,29 @@ def test_nullspace_counts_only_large_eigenvalues_as_retain_directions():
 def test_a_parameter_outside_its_range_is_refused_by_name(text):
     with pytest.raises(AuditError, match="E112"):
         STEPS.build(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "role"),
+    [
+        ("model.layers.0.mlp.down_proj.weight", "model.layers.0.mlp.down_proj", "weight"),
+        ("transformer.h.3.attn.c_attn.bias", "transformer.h.3.attn.c_attn", "bias"),
+        (
+            "base_model.model.model.layers.0.mlp.up_proj.lora_A.default.weight",
+            "model.layers.0.mlp.up_proj",
+            "lora_A",
+        ),
+        (
+            "base_model.model.gpt_neox.layers.1.mlp.dense.lora_B.default.weight",
+            "gpt_neox.layers.1.mlp.dense",
+            "lora_B",
+        ),
+        (
+            "base_model.model.model.layers.0.mlp.up_proj.base_layer.weight",
+            "model.layers.0.mlp.up_proj",
+            "weight",
+        ),
+    ],
+)
+def test_a_weight_is_placed_by_its_name_with_and_without_an_adapter(name, module, role):
+    assert place(name) == (module, role)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 torch = lazy("torch")
 
-_BATCH = 32
+_BATCH = 16
 
 
 @STEPS.register("cure")

@@ -19,13 +19,14 @@ import numpy as np
 from audit.core.lazy import lazy
 from audit.methods.base import STEPS
 from audit.methods.steps.projections import output_axis
-from audit.models.starting_model import chunks
 from audit.models.update import Update, plus
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 torch = lazy("torch")
+
+_BATCH = 16  # with a graph; some objectives answer every question several times
 
 
 @STEPS.register("sure")
@@ -77,7 +78,8 @@ class SalientNeurons:
 def _mean_forget_gradient(update: Update) -> list[Tensor]:
     examples = update.context.forget_examples
     mean = [torch.zeros_like(w) for w in update.weights.values()]
-    for part in chunks(examples):
+    for start in range(0, len(examples), _BATCH):
+        part = examples[start : start + _BATCH]
         mean = plus(mean, len(part) / len(examples), update.gradient("forget", part))
     return mean
 
