@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 
 import pytest
 import torch
 
 from audit.core.registry import canonical
-from audit.methods.base import STEPS, Transform
+from audit.methods.base import METHODS, STEPS, Transform
 from audit.models.digests import weight_digest
-from audit.models.training import Budget
-from audit.models.update import GradientStep, UpdateStep
+from audit.models.scope import parse_scope
+from audit.models.training import Budget, train
+from audit.models.update import GradientStep, UpdateStep, dot
 
 NAMES = STEPS.names()
 
@@ -135,3 +137,43 @@ def test_masked_neurons_stay_bit_identical_under_decay_and_inner_loops(beside, k
         rows = (weight != before[name]).reshape(len(weight), -1).any(1)
         moved, neurons = moved + int(rows.sum()), neurons + len(rows)
     assert 0 < moved <= 0.1 * neurons + 1
+
+
+class Watch:
+    """Looks at every move and at the retain gradient it was made with."""
+
+    def __init__(self):
+        self.cosines = []
+
+    def transform(self, update, forget, retain):
+        self.retain = retain
+        return forget, retain
+
+    def correct(self, update, proposed):
+        self.cosines.append(dot(proposed, self.retain) / (norm(proposed) * norm(self.retain)))
+        return proposed
+
+
+def norm(tensors):
+    return math.sqrt(dot(tensors, tensors))
+
+
+@pytest.mark.parametrize("scope", ["all", "lora(4)"])
+def test_under_gu_no_step_of_a_real_run_raises_the_retain_loss_to_first_order(scope, knowing, lab):
+    """AdamW with momentum and clipping; without gu some steps do go uphill on the retain loss."""
+    budget = Budget(lr=1e-3, steps=8, batch=8, retain_weight=0.01)
+    steepest = []
+    for steps in ([], [STEPS.build("gu")]):
+        watch = Watch()
+        train(
+            knowing.clone(),
+            METHODS.build("graddiff"),
+            lab.forget,
+            lab.retain,
+            budget,
+            scope=parse_scope(scope),
+            steps=[*steps, watch],
+        )
+        steepest.append(max(watch.cosines))
+    assert steepest[0] > 0.05
+    assert steepest[1] < 1e-3
