@@ -60,6 +60,7 @@ def test_a_search_is_represented_by_the_setting_whose_worse_side_is_best(table):
     [
         ({}, "works"),
         ({"recovered": 0.1, "harm": 0.1}, "works"),
+        ({"recovered": 0.1 + 0.2 - 0.2}, "works"),  # a tenth, up to rounding: 0.10000000000000003
         ({"int4": 0.11}, "works until attacked"),
         ({"relearned": 0.11}, "works until attacked"),
         ({"recovered": 0.11}, "does not forget"),
