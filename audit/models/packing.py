@@ -95,20 +95,20 @@ class _Answer(NamedTuple):
 
 
 def _forward(model: LanguageModel, rows: Sequence[Row], moments: bool) -> Iterator[_Answer]:
-    """Yield every answer of every row; ``standardised`` is computed for first answers only, 0 elsewhere."""
+    """Yield every answer of every row; ``greedy`` and ``standardised`` are computed for first answers only."""
     device = model.device
     first = np.array([i == 0 for row in rows for i, n in enumerate(row.lengths) for _ in range(n)])
     with torch.inference_mode(), inference_context(model):
         hidden = _hidden(model.network, rows, device)  # (B, L, H)
         at = torch.tensor([(b, s) for b, row in enumerate(rows) for s in row.sources], device=device)
         targets = torch.tensor([t for row in rows for t in row.targets], device=device)
-        every = head(model.network, hidden[at[:, 0], at[:, 1]]).log_softmax(-1)  # (N, V)
-        logp = every.gather(1, targets[:, None])[:, 0]
-        greedy = every.argmax(-1) == targets
-        standardised = torch.zeros_like(logp)
+        logits = head(model.network, hidden[at[:, 0], at[:, 1]])  # (N, V)
+        logp = -torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+        own = torch.tensor(first, device=device)
+        greedy, standardised = torch.zeros_like(logp, dtype=torch.bool), torch.zeros_like(logp)
+        greedy[own] = logits[own].argmax(-1) == targets[own]
         if moments:
-            own = torch.tensor(first, device=device)
-            standardised[own] = standardised_logp(every[own], logp[own])
+            standardised[own] = standardised_logp(logits[own].log_softmax(-1), logp[own])
     ends = np.cumsum([length for row in rows for length in row.lengths])[:-1]
     values = (logp.double(), greedy, standardised.double())
     yield from map(_Answer, *(np.split(value.cpu().numpy(), ends) for value in values))
