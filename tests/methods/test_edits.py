@@ -138,12 +138,15 @@ def test_divergence_is_a_mean_over_answer_tokens():
 
 
 def test_u_can_turns_down_units_that_are_busier_on_forget_answers():
-    """Contrasts 1/3 and 0, utilities (1, 2) / 2, risks 1/3 - .1 and -.2: exp(-10 (1/3 - .1 - .1)) and 1."""
-    forget = Activity(torch.tensor([1.0, 0.5]), torch.tensor([9.0, 9.0]))
-    retain = Activity(torch.tensor([0.5, 0.5]), torch.tensor([1.0, 2.0]))
-    edit = METHODS.build("u_can(decay=10, threshold=0.1, utility_weight=0.2)")
-    found = edit.factors(forget, retain, torch.ones(2, 2))
-    assert found.tolist() == pytest.approx([math.exp(-4 / 3), 1])
+    """Contrasts 1/3, 1/6 and 0 scale to 1, .5, 0; utilities 1, 2 and 3 to 0, .5, 1; risks 1, .25 and -.5.
+
+    Beyond the threshold .2 lie .8 and .05 of them: exp(-.8), exp(-.05) and 1.
+    """
+    forget = Activity(torch.tensor([2.0, 1.4, 1.0]), torch.tensor([9.0, 9.0, 9.0]))
+    retain = Activity(torch.tensor([1.0, 1.0, 1.0]), torch.tensor([1.0, 2.0, 3.0]))
+    edit = METHODS.build("u_can(decay=1, threshold=0.2, utility_weight=0.5)")
+    found = edit.factors(forget, retain, torch.ones(2, 3))
+    assert found.tolist() == pytest.approx([math.exp(-0.8), math.exp(-0.05), 1])
 
 
 def test_u_can_leaves_silent_units_alone():

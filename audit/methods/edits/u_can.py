@@ -4,10 +4,11 @@ Wu et al. 2026, arXiv:2602.23400 (LoRA adapters of recommender systems). For inp
 activation where answer tokens are predicted,
 
     contrast_j = (mean_f |a_j| - mean_r |a_j|) / (mean_f |a_j| + mean_r |a_j|),
-    utility_j  = mean |W_:j| * rms_r(a_j), over its maximum,
-    risk_j     = contrast_j - utility_weight * utility_j,
-    W_:j <- exp(-decay max(0, risk_j - threshold)) W_:j.
+    utility_j  = mean |W_:j| * rms_r(a_j),
+    risk_j     = scaled(contrast)_j - utility_weight * scaled(utility)_j,
+    W_:j <- exp(-decay max(0, risk_j - threshold)) W_:j,
 
+each scaled to [0, 1] over the inputs of its map, from the smallest to the largest.
 W is the B of every adapter, where the model carries one, as in the paper; else the projection that leads out of
 every feed-forward part. How the paper scales contrast and utility and the shape of its decay are not
 known to us: these are ours. Weights of the base are left alone where there is an adapter.
@@ -41,8 +42,8 @@ class ContrastiveAttenuation:
     """Turn down inner units that are busier on forget than on retain answers."""
 
     decay: float = 10.0  # how fast a unit is turned down beyond the threshold, >= 0; 0 is the identity
-    threshold: float = 0.1  # risk from which a unit is turned down
-    utility_weight: float = 0.2  # how much usefulness for retain answers lowers the risk, >= 0
+    threshold: float = 0.3  # risk from which a unit is turned down
+    utility_weight: float = 0.5  # how much usefulness for retain answers lowers the risk, >= 0
 
     family: ClassVar[str] = "dampening"
     source: ClassVar[str] = "arXiv:2602.23400"
@@ -89,8 +90,13 @@ class ContrastiveAttenuation:
         """Return what each column of a (out, in) matrix is multiplied with, shape (in,), in (0, 1]."""
         contrast = (forget.size - retain.size) / (forget.size + retain.size).clamp(min=1e-12)
         utility = matrix.abs().mean(0) * retain.rms
-        risk = contrast - self.utility_weight * utility / utility.max().clamp(min=1e-12)
+        risk = scaled(contrast) - self.utility_weight * scaled(utility)
         return torch.exp(-self.decay * (risk - self.threshold).clamp(min=0))
+
+
+def scaled(values: Tensor) -> Tensor:
+    """Return the values from the smallest, 0, to the largest, 1; zeros where all are equal."""
+    return (values - values.min()) / (values.max() - values.min()).clamp(min=1e-12)
 
 
 class Activity(NamedTuple):
