@@ -42,7 +42,7 @@ class TwoLoops:
     source: ClassVar[str] = "arXiv:2509.22483"
     evidence: ClassVar[str] = "experimental"
     needs: ClassVar[frozenset[str]] = frozenset({"forget", "retain"})
-    never: ClassVar[str] = "no inner steps and a penalty of 0 leave the retain step alone"
+    never: ClassVar[str] = "never: without climb and penalty the retain gradient alone is left"
 
     def __post_init__(self) -> None:
         if self.inner_steps < 0 or not self.inner_lr > 0 or min(self.similarity, self.penalty) < 0:
