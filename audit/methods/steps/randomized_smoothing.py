@@ -1,7 +1,8 @@
 """Randomised smoothing of the forget term: forget under small random changes of the weights.
 
 Fan et al. ICML 2025, arXiv:2502.05374, a sibling of `sam`: minimise the mean of forget(theta + e) over e ~
-N(0, sigma^2), plus retain(theta). The mean gradient is estimated from a few draws. Published sigma: 1e-4.
+N(0, sigma^2), plus retain(theta). The mean gradient is estimated from
+a few draws; their number is ours. Published sigma: 1e-4.
 """
 
 from __future__ import annotations
