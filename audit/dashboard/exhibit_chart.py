@@ -10,7 +10,7 @@ from audit.report.palette import BUDGET_COLOUR
 
 alt = lazy("altair")
 
-_PANEL_PIXELS = 300
+_PANEL_PIXELS = 220
 
 
 def exhibit(figure: Figure) -> Any:

@@ -100,9 +100,14 @@ def cells(certificate: Certificate) -> Rows:
 def exhibit(item: Exhibit) -> Rows:
     """The table of one exhibit."""
     return [
-        {c.title: wording.value(v, c.kind) for c, v in zip(item.columns, row, strict=True)}
+        {_plain(c.title): wording.value(v, c.kind) for c, v in zip(item.columns, row, strict=True)}
         for row in item.rows
     ]
+
+
+def _plain(title: str) -> str:
+    """Return a column's title as Streamlit shows it word for word: a plus in front would start a list."""
+    return f"\\{title}" if title.startswith("+") else title
 
 
 def controls(certificate: Certificate) -> Rows:

@@ -10,6 +10,7 @@ from audit.dashboard.serving import MAIN
 from audit.dashboard.source import RUN_VARIABLE
 from audit.evidence import bundle
 from audit.evidence.certificate import Certificate, Verdict
+from audit.evidence.exhibit import Column, Exhibit
 
 VIEWS = MAIN.with_name("views")
 
@@ -159,3 +160,19 @@ class TestSlider:
         )
         page.slider[0].set_value(100.0).run()
         assert metrics(page)["Valid at 100\u00a0%"] == "0 of 4"
+
+
+def test_exhibits_stand_on_their_page_word_for_word(show, certificate):
+    """A plus in front of a column's title is not the start of a list."""
+    exhibit = Exhibit(
+        "tiers",
+        "Nested attackers",
+        "What they get.",
+        (Column("No.", "count"), Column("+ weights", "share")),
+        ((1, 0.25),),
+    )
+    page = show("exhibits.py", dataclasses.replace(certificate, exhibits=(exhibit,)))
+    assert "Nested attackers" in {s.value for s in page.subheader}
+    (table,) = page.table
+    assert list(table.value.columns) == ["No.", "\\+ weights"]
+    assert "25.0" in cells(table)
