@@ -16,7 +16,7 @@ from audit.measurements.table import OPENED_BEFORE, Measurements
 from audit.plan import estimands, ordering
 from audit.plan.cube import Cell as CubeCell
 from audit.plan.cube import Cube
-from audit.plan.forget_losses import FORGET_LOSSES, Cell
+from audit.plan.forget_losses import FORGET_LOSSES, OF_SECRETS, Cell
 from audit.plan.settings import Settings
 from audit.plan.utility_losses import Retained
 from audit.risk import losses
@@ -265,7 +265,20 @@ class Assembly:
                 return None
             values = np.full((len(self.cube.configurations), len(opened) + len(seen)), np.nan)
             states = ["failed" if state == "measured" else state for state in states]
-        return self._clause(promise, values, names, states, len(opened), population)
+        reached = self._reached(promise, (*opened, *seen))
+        if population is not None:
+            listed = (*self.opened("forget", ("calibrate", "sealed")), *self.seen("forget"))
+            population -= int((~self._reached(promise, listed)).sum())
+        units = int(reached[: len(opened)].sum())
+        return self._clause(promise, values[:, reached], names, states, units, population)
+
+    def _reached(self, promise: Promise, subjects: tuple[str, ...]) -> np.ndarray:
+        """(n,) bool: units that the attack has a way of asking; the others are not on its list (STATISTICS §3, N_a)."""
+        cell = self.cell((promise.attack, promise.dose), list(subjects))
+        read = cell.cube.exists[cell.units]
+        if promise.loss in OF_SECRETS:
+            read = read & cell.cube.secret[cell.units]
+        return np.asarray(~read.any(axis=1) | (read & cell.asked).any(axis=1))
 
     def unit_losses(self, loss: str, cell: CubeCell, subjects: tuple[str, ...]) -> np.ndarray | None:
         """(C, n) losses of every configuration, references first; None where the loss has no meaning."""

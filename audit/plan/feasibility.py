@@ -184,7 +184,7 @@ def _warnings(plan: Plan, corpus: Corpus, sizes: ResolvedSizes) -> Iterator[str]
     plain = [s for s in corpus.forget if not any(p.paraphrased_questions for p in s.probes)]
     if plain and any(parse_call(a).name == "paraphrase" for a in plan.attacks):
         lacking = f"{len(plain)} of {len(corpus.forget)} forget subjects have no second wording"
-        yield f"{lacking}: they count as failures under paraphrase"
+        yield f"{lacking}: they are not on the list of paraphrase, whose N is smaller"
     if len(corpus.forget) == sizes.forget["tune"] + sizes.forget["calibrate"]:
         yield "no forget subject is sealed: the result is a census, and `confirm` has nothing to open"
 

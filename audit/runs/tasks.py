@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.attacks.base import ATTACKS, Attack, AttackContext, Attacked
+from audit.attacks.prompts.rewording import Rewording
 from audit.core.errors import AuditError
 from audit.core.lazy import lazy
 from audit.data.records import Probe
@@ -91,7 +92,9 @@ def _measure(spec: dict[str, Any], folder: Path, world: World) -> Result:
         "state": "measured",
         "reason": "",
         "cells": sorted(cells),
-        "not_asked": _not_asked(attack, probes, asked, world),
+        "not_asked": sorted(
+            {*_not_asked(attack, probes, asked, world), *_out_of_reach(attack, model, probes, context)}
+        ),
         "diagnostics": dict(attack.diagnose(model, context)),
     }
 
@@ -132,6 +135,20 @@ def _not_asked(attack: Attack, probes: Sequence[Probe], asked: set[Question], wo
         if world.side_of[p.subject] != "twin"
     }
     return sorted(planned - asked)
+
+
+def _out_of_reach(
+    attack: Attack, model: LanguageModel, probes: Sequence[Probe], context: AttackContext
+) -> set[Question]:
+    """Questions that a rewording cannot put to forgotten persons who are not scored here: they are not on its list."""
+    if not isinstance(attack, Rewording):
+        return set()
+    scored = {probe.subject for probe in probes}
+    others = [p for s in context.forget if s.subject not in scored for p in s.probes]
+    reached = {
+        (item.dose, p.subject, p.probe) for item in attack.apply(model, others, context) for p in item.probes
+    }
+    return {(dose, p.subject, p.probe) for dose in attack.doses for p in others} - reached
 
 
 def _score(

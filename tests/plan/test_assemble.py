@@ -78,12 +78,20 @@ def test_a_missing_score_is_no_value_and_counts_as_a_failure():
     assert bounds.lower[0] == 0  # and as no failure where that is the safe side
 
 
-def test_a_person_whose_only_secret_an_attack_cannot_ask_has_no_score_there():
-    audit = Audit(cells=(NONE, PARAPHRASE))
-    audit.unasked = [(PARAPHRASE, "f001", "passport"), (PARAPHRASE, "f002", "city")]
+def test_a_person_whose_secret_an_attack_cannot_ask_is_not_on_its_list():
+    """N_a: of six opened and two sealed, one of each has no second wording of the secret."""
+    audit = Audit(cells=(NONE, PARAPHRASE), sealed=2)
+    unasked = [("f001", "passport"), ("f002", "city"), ("s000", "passport")]
+    audit.unasked = [(PARAPHRASE, *question) for question in unasked]
+    audit.leak("npo", PARAPHRASE, 1)
     tables = deciding(audit)
-    assert np.isnan(losses(tables, "recovered", PARAPHRASE)).tolist() == [False, True] + [False] * 4
-    assert losses(tables, "recovered", NONE) == [0] * 6
+    clauses = {
+        p.attack: c for p, c in zip(tables.promises, tables.table.clauses, strict=True) if p.side == "forget"
+    }
+    assert (clauses["none"].units, clauses["none"].population) == (6, 8)
+    asked = clauses[PARAPHRASE[0]]
+    assert (asked.units, asked.population) == (5, 6)
+    assert asked.losses[0].tolist() == [1.0, 0.0, 0.0, 0.0, 0.0]
 
 
 def test_a_planned_cell_that_failed_gives_p_one_and_the_largest_risk():

@@ -29,7 +29,7 @@ class Rewording:
 
     name: ClassVar[str]
     tier: ClassVar[Tier] = "prompt"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     dose_unit: ClassVar[str] = "wordings"
     most: ClassVar[int]  # how many ways there are
     never_trained_control: ClassVar[str] = (
