@@ -33,6 +33,7 @@ def benchmark(table):
 def made(recovered=0.0, int4=0.0, relearned=0.0, harm=0.0, worst=0.2, failure="", name="npo"):
     values = {"none": recovered, "quantize(int4, group=64)": int4, "relearn(steps=[10], lr=0.1)": relearned}
     return {
+        "recipe": name,
         "configuration": name,
         "failure": failure,
         "recovered": values,
@@ -118,6 +119,22 @@ def test_every_search_spends_the_same_steps_and_sequences(benchmark):
         assert {(r.budget.steps, r.budget.batch) for r in recipes} == {(60, 32)}
 
 
+def test_methods_that_steer_representations_try_as_many_retain_weights_as_others_try_rates(benchmark):
+    setting = benchmark.FULL
+    for base in benchmark.STEERING:
+        recipes = [parse_recipe(text) for text in benchmark.search(base, setting)]
+        assert [r.budget.retain_weight for r in recipes] == list(setting.weights)
+        assert {r.budget.lr for r in recipes} == {max(setting.rates)}
+        assert len(recipes) == len(setting.rates)
+
+
+def test_the_setting_that_is_reported_is_the_best_of_the_tuning_seed(benchmark, tmp_path):
+    found = [made(worst=0.9, name="npo(lr=0.0001)"), made(worst=0.1, name="npo(lr=0.001)")]
+    benchmark.keep(tmp_path, "npo", benchmark.QUICK, benchmark.TUNING_SEED, found)
+    benchmark.keep(tmp_path, "npo", benchmark.QUICK, benchmark.TUNING_SEED + 1, found[:1])
+    assert benchmark.best_of(tmp_path, "npo", benchmark.QUICK) == "npo(lr=0.001)"
+
+
 def test_results_are_kept_apart_by_seed_method_and_setting(benchmark, tmp_path):
     places = {
         benchmark.place(tmp_path, base, setting, seed)
@@ -130,12 +147,13 @@ def test_results_are_kept_apart_by_seed_method_and_setting(benchmark, tmp_path):
 
 def test_what_is_kept_is_not_measured_again(benchmark, tmp_path):
     benchmark.keep(tmp_path, "npo", benchmark.QUICK, 0, [made()])
-    benchmark.measure(["npo"], benchmark.QUICK, 0, tmp_path, None)  # would train otherwise
+    benchmark.measure({"npo": ["npo"]}, benchmark.QUICK, 0, tmp_path, None)  # would train otherwise
     assert not (tmp_path / "runs").exists()
     assert benchmark.kept(tmp_path, "npo", benchmark.QUICK, 0)["configurations"] == [made()]
 
 
 def test_a_combination_that_means_nothing_is_reported_with_its_code(benchmark, tmp_path):
-    benchmark.measure(["ga + gu"], benchmark.QUICK, 0, tmp_path, None)
+    searched = benchmark.search("ga + gu", benchmark.QUICK)
+    benchmark.measure({"ga + gu": searched}, benchmark.QUICK, 0, tmp_path, None)
     (record,) = benchmark.kept(tmp_path, "ga + gu", benchmark.QUICK, 0)["configurations"]
     assert record["failure"].startswith("E264")
