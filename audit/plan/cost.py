@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from audit.attacks.base import ATTACKS
+from audit.attacks.base import ATTACKS, TIERS, Attack, Tier
 from audit.core.errors import AuditError
 from audit.data.records import Corpus, Side, Subject
 from audit.methods.compose import parse_recipe
@@ -29,40 +29,79 @@ SIDES: tuple[Side, ...] = ("forget", "retain", "twin")
 
 
 @dataclass(frozen=True)
+class TierCost:
+    """What an attacker of one tier, who can do all that weaker ones can, costs on one candidate; estimates.
+
+    ``passes`` counts forward-equivalents of one scoring pass over the subjects that are scored.
+    """
+
+    tier: Tier
+    attacks: int
+    passes: float
+    seconds: float
+
+    def text(self) -> str:
+        """Return the cost as text."""
+        return f"{self.tier} {_counted(self.attacks, 'attack')}, {self.passes:.3g} passes, {_duration(self.seconds)}"
+
+
+@dataclass(frozen=True)
 class Cost:
-    """Weights of the model, and estimates: seconds on this machine, bytes per worker."""
+    """Weights of the model, and estimates: seconds on this machine, bytes per worker, attackers from weakest on."""
 
     parameters: float
     seconds: float
     memory_bytes: float
+    tiers: tuple[TierCost, ...]
 
-    def line(self) -> str:
+    def lines(self) -> list[str]:
         """Return the cost as text."""
-        return (
-            f"cost (estimate): {_duration(self.seconds)} with about {self.parameters / 1e6:.1f} M parameters,"
-            f" {self.memory_bytes / 2**30:.1f} GiB per worker"
-        )
+        return [
+            f"cost (estimate, this machine as it is now): {_duration(self.seconds)} with about"
+            f" {self.parameters / 1e6:.1f} M parameters, {self.memory_bytes / 2**30:.1f} GiB per worker",
+            "of it to attack one candidate, each attacker with all that weaker ones can do: "
+            + " · ".join(tier.text() for tier in self.tiers),
+        ]
 
 
 def estimate(plan: Plan, corpus: Corpus, *, score_tune: bool) -> Cost:
     """Return the cost of ``plan``; ``score_tune``: candidates are scored on tune subjects too."""
     parameters = _parameters(plan)
-    flops = parameters * _flops_per_parameter(plan, corpus, 0.8 if score_tune else 0.6)
-    return Cost(parameters, flops / (EFFICIENCY * _flops_per_second()), parameters * 4 * COPIES)
-
-
-def _flops_per_parameter(plan: Plan, corpus: Corpus, scored_share: float) -> float:
-    """Forward = 2, forward and backward = 6 operations per weight and token."""
-    recipes = [parse_recipe(item) for item in plan.candidates if not isinstance(item, Given)]
-    attacks: list[Any] = [ATTACKS.build(text) for text in plan.attacks]
+    speed = EFFICIENCY * _flops_per_second()
     tokens = {side: _tokens(corpus.side(side)) for side in SIDES}
+    one_pass = 2 * ((0.8 if score_tune else 0.6) * tokens["forget"] + tokens["twin"])
+    attacks: list[Attack] = [ATTACKS.build(text) for text in plan.attacks]
+    scoring = (len(plan.candidates) + 2) * sum(a.cost for a in attacks) * one_pass
+    work = _unlearning(plan, corpus, tokens) + scoring + (_references(tokens) if plan.laboratory else 0.0)
+    return Cost(
+        parameters,
+        parameters * work / speed,
+        parameters * 4 * COPIES,
+        tuple(_tiers(attacks, parameters * one_pass / speed)),
+    )
+
+
+def _tiers(attacks: Sequence[Attack], seconds: float) -> Iterator[TierCost]:
+    """Yield one row per tier that the plan names; ``seconds`` of one scoring pass."""
+    for number, tier in enumerate(TIERS):
+        if any(attack.tier == tier for attack in attacks):
+            able = [attack for attack in attacks if attack.tier in TIERS[: number + 1]]
+            passes = sum(attack.cost for attack in able)
+            yield TierCost(tier, len(able), passes, passes * seconds)
+
+
+# Operations per weight: a forward pass takes 2 for every token, forward and backward 6.
+
+
+def _unlearning(plan: Plan, corpus: Corpus, tokens: Mapping[Side, float]) -> float:
+    recipes = [parse_recipe(item) for item in plan.candidates if not isinstance(item, Given)]
     sequences = sum(len(s.probes) for side in SIDES[:2] for s in corpus.side(side))
     per_sequence = (tokens["forget"] + tokens["retain"]) / max(sequences, 1)
-    unlearning = sum(r.cost * r.budget.steps * 2 * r.budget.batch * per_sequence * 6 for r in recipes)
-    scored = scored_share * tokens["forget"] + tokens["twin"]
-    scoring = (len(plan.candidates) + 2) * sum(a.cost * scored for a in attacks) * 2
-    training = 8 * 1.7 * (tokens["forget"] + 2 * tokens["retain"]) * 6 if plan.laboratory else 0.0
-    return unlearning + scoring + training
+    return sum(r.cost * r.budget.steps * 2 * r.budget.batch * per_sequence * 6 for r in recipes)
+
+
+def _references(tokens: Mapping[Side, float]) -> float:
+    return 8 * 1.7 * (tokens["forget"] + 2 * tokens["retain"]) * 6
 
 
 def _tokens(subjects: tuple[Subject, ...]) -> float:
@@ -96,6 +135,10 @@ def _flops_per_second() -> float:
     for _ in range(5):
         np.matmul(matrix, matrix)
     return 5 * 2 * 768**3 / (time.perf_counter() - began)
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _duration(seconds: float) -> str:

@@ -62,7 +62,7 @@ class Assessment:
             f"   retain: {u['retain tune']} · {u['retain calibrate']} · {u['retain sealed']}   twins: {u['twin threshold']}",
             *(line for item in self.prospects for line in item.lines(self.order)),
             f"a model that never knew shows {self.base_rate}",
-            self.cost.line(),
+            *self.cost.lines(),
             *(f"warning: {text}" for text in self.warnings),
         ]
 

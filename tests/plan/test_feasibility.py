@@ -8,6 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 from scipy.stats import hypergeom
 
+from audit.attacks.base import ATTACKS
 from audit.core.errors import AuditError
 from audit.data.records import Corpus, Probe, Subject
 from audit.plan import feasibility
@@ -318,3 +319,23 @@ def test_layers_that_the_users_model_does_not_have_are_refused_before_training(o
     own(candidates=["npo @layers(1:3)"])
     with pytest.raises(AuditError, match="E209"):
         own(candidates=["npo @layers(1:4)"])
+
+
+def test_each_tier_of_attackers_costs_what_weaker_ones_cost_and_its_own_attacks(own):
+    relearn = "relearn(steps=[5, 10], arm=persons)"
+    found = own(attacks=["none", "paraphrase(wordings=2)", "noise(sigma=[0.01])", relearn])
+    prompt, weights, finetune = found.cost.tiers
+    assert [(t.tier, t.attacks) for t in (prompt, weights, finetune)] == [
+        ("prompt", 2),
+        ("weights", 3),
+        ("finetune", 4),
+    ]
+    assert prompt.passes == 1 + 2  # the plain question and two wordings, one pass each
+    assert weights.passes == prompt.passes + ATTACKS.build("noise(sigma=[0.01])").cost
+    assert finetune.passes == weights.passes + ATTACKS.build(relearn).cost
+    assert finetune.seconds / prompt.seconds == pytest.approx(finetune.passes / prompt.passes)
+    assert "weights 3 attacks" in "\n".join(found.lines())
+
+
+def test_a_tier_that_the_plan_does_not_name_is_not_listed(own):
+    assert [tier.tier for tier in own().cost.tiers] == ["prompt"]
