@@ -93,14 +93,14 @@ def _tiers(attacks: Sequence[Attack], seconds: float) -> Iterator[TierCost]:
 # Operations per weight: a forward pass takes 2 for every token, forward and backward 6.
 
 
-def _unlearning(plan: Plan, corpus: Corpus, tokens: Mapping[Side, float]) -> float:
+def _unlearning(plan: Plan, corpus: Corpus, tokens: Mapping[str, float]) -> float:
     recipes = [parse_recipe(item) for item in plan.candidates if not isinstance(item, Given)]
     sequences = sum(len(s.probes) for side in SIDES[:2] for s in corpus.side(side))
     per_sequence = (tokens["forget"] + tokens["retain"]) / max(sequences, 1)
     return sum(r.cost * r.budget.steps * 2 * r.budget.batch * per_sequence * 6 for r in recipes)
 
 
-def _references(tokens: Mapping[Side, float]) -> float:
+def _references(tokens: Mapping[str, float]) -> float:
     return 8 * 1.7 * (tokens["forget"] + 2 * tokens["retain"]) * 6
 
 
