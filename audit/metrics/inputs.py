@@ -6,7 +6,7 @@ not (no wrong answers, say) stays absent: the metric then has no value for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,6 +33,7 @@ INPUTS = {
     "moments": Need("mean and spread of log-probabilities over the vocabulary", "none beside the forward"),
     "paraphrase": Need("the probe's paraphrased answer", "1 forward"),
     "wrong_answers": Need("the probe's wrong answers", "1 forward for each, the question read once"),
+    "original": Need("the model before unlearning", "1 forward of that model"),
     "reference": Need("a model that was not trained on the answers", "1 forward of that model"),
     "prefix": Need("solved questions about strangers, put in front", "1 forward, longer by the prefix"),
     "gradient": Need("the gradient of the nll", "1 forward and backward, one probe at a time"),
@@ -40,24 +41,41 @@ INPUTS = {
 }
 
 
+SHOTS = 5
+"""Solved questions in a prefix. The authors of ReCaLL use 12 by default; five leave room in a small context."""
+
+LACKING = {
+    "reference": ("E362", "name a model trained without the forget subjects as `retrained`"),
+    "prefix": ("E363", "name at least two never-trained subjects as `data.twins`"),
+}
+"""Company that a run may be unable to bring: code and remedy. The original every run has."""
+
+
 @dataclass(frozen=True, eq=False)
 class Company:
-    """What some metrics compare with: a reference model, and a text about strangers as prefix ("" for none)."""
+    """What some metrics compare with.
 
+    ``original``: the model before unlearning. ``reference``: a model that was not trained on the answers.
+    ``prefix``: solved questions about strangers, one each; a probe is asked after the first ``SHOTS`` of them
+    that are not about its own subject.
+    """
+
+    original: LanguageModel | None = None
     reference: LanguageModel | None = None
-    prefix: str = ""
+    prefix: tuple[Probe, ...] = ()
 
 
-def refuse_unmeasurable(names: Iterable[str]) -> None:
-    """Raise E356 for a metric that needs company an audit's run does not bring."""
+COMPANY = tuple(Company.__dataclass_fields__)
+"""Needs that are met by company, the others by the model itself."""
+
+
+def refuse_unmeasurable(names: Iterable[str], brought: Collection[str]) -> None:
+    """Raise E362 (no reference) or E363 (no strangers) for a metric that needs company not in ``brought``."""
     for name in names:
-        needed = METRICS[name].needs & {"reference", "prefix"}
-        if needed:
-            raise AuditError(
-                "E356",
-                f"{name} needs {INPUTS[min(needed)].about}, which a run does not bring",
-                "leave it out of the plan; audit.metrics.inputs.scored_for measures it",
-            )
+        for need in sorted(METRICS[name].needs & LACKING.keys() - set(brought)):
+            code, remedy = LACKING[need]
+            cause = f"{name} needs {INPUTS[need].about}, and the plan has none"
+            raise AuditError(code, cause, f"{remedy}, or leave the metric out")
 
 
 def needs_of(names: Iterable[str]) -> frozenset[str]:
@@ -76,7 +94,7 @@ def scored_for(
 ) -> list[Scored]:
     """Return scores of ``probes`` with everything that ``names`` need; generated text only on ``generate``.
 
-    Otherwise as ``models.scoring.score``. E355 where a metric needs a reference or a prefix that is not given.
+    Otherwise as ``models.scoring.score``. E355 where a metric needs company that is not given.
     """
     needs, company = needs_of(names), company or Company()
     _demand(needs, company)
@@ -100,8 +118,7 @@ def scored_for(
 
 
 def _demand(needs: frozenset[str], company: Company) -> None:
-    given = {"reference": company.reference is not None, "prefix": bool(company.prefix.strip())}
-    lacking = [need for need, is_given in given.items() if need in needs and not is_given]
+    lacking = [need for need in COMPANY if need in needs and not getattr(company, need)]
     if lacking:
         raise AuditError(
             "E355", f"a metric needs {INPUTS[lacking[0]].about}", "give it, or leave the metric out"
@@ -129,8 +146,17 @@ def _reference(_: LanguageModel, probes: Sequence[Probe], company: Company) -> d
 
 
 def _prefixed(model: LanguageModel, probes: Sequence[Probe], company: Company) -> dict[str, list[Any]]:
-    asked = [replace(p, question=f"{company.prefix.rstrip()}\n\n{p.question}") for p in probes]
-    return {"prefixed_logp": [item.logp for item in score(model, asked)]}
+    """Ask after solved questions; None where no stranger is left or the model's context is too short."""
+    asked = [_after_strangers(probe, company.prefix) for probe in probes]
+    fits = [probe is not None and model.fits(probe.question, probe.answer) for probe in asked]
+    found = iter(score(model, [probe for probe, fit in zip(asked, fits, strict=True) if probe and fit]))
+    return {"prefixed_logp": [next(found).logp if fit else None for fit in fits]}
+
+
+def _after_strangers(probe: Probe, prefix: Sequence[Probe]) -> Probe | None:
+    others = [other for other in prefix if other.subject != probe.subject][:SHOTS]
+    shown = "\n".join(f"{other.question} {other.answer}" for other in others)
+    return replace(probe, question=f"{shown}\n\n{probe.question}") if others else None
 
 
 def _gradient(model: LanguageModel, probes: Sequence[Probe], _: Company) -> dict[str, list[Any]]:

@@ -78,7 +78,7 @@ def make_lock(plan: Plan, project: Path, corpus: Corpus | None = None) -> Lock:
         "attacks": attack_texts(plan),
         "lists": {side: side_digest(corpus.side(side)) for side in ("forget", "retain", "twin")},
         "weights": _weights(plan),
-        "metrics": _metrics(plan),
+        "metrics": _metrics(plan, corpus),
         **plan.model_dump(mode="json", include=set(_DECIDING_FIELDS)),
         **asdict(resolve(plan, sizes)),
     }
@@ -100,10 +100,11 @@ _DECIDING_FIELDS = (
 )
 
 
-def _metrics(plan: Plan) -> dict[str, int]:
+def _metrics(plan: Plan, corpus: Corpus) -> dict[str, int]:
     """Return name -> version of what is measured: the standard metrics and those the plan names."""
     chosen = sorted({*standard_metrics(), *plan.metrics})
-    refuse_unmeasurable(chosen)
+    brought = {"reference": plan.laboratory or plan.retrained, "prefix": len(corpus.twins) > 1}
+    refuse_unmeasurable(chosen, [need for need, is_there in brought.items() if is_there])
     return {name: METRICS[name].version for name in chosen}
 
 

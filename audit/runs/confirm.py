@@ -91,11 +91,11 @@ def _configured(
     name = next(
         r["configuration"] for r in records if r["checkpoint"] == checkpoint and r["role"] == "candidate"
     )
-    original = next(r["checkpoint"] for r in records if r["role"] == "original")
+    references = {r["role"]: r["checkpoint"] for r in records if r["role"] != "candidate"}
     numeric = numerics(coordinator.device)
     world = coordinator.world
     jobs = tuple(
-        measure_job(world, name, checkpoint, original, a, sealed, numeric) for a in world.lock.attacks
+        measure_job(world, name, checkpoint, references, a, sealed, numeric) for a in world.lock.attacks
     )
     return Configured(name, "candidate", checkpoint, jobs)
 

@@ -26,6 +26,7 @@ from audit.plan.schema import Given
 from audit.runs import eligibility, split
 from audit.runs.backends.local import LocalBackend, default_workers, device_kind
 from audit.runs.collect import Configured, collect
+from audit.runs.company import company_spec
 from audit.runs.job import Job, Jobs, write_json
 from audit.runs.lease import COORDINATOR, Leases
 from audit.runs.project import Ledger
@@ -96,7 +97,7 @@ class Coordinator:
         """Score the references on everybody and decide who can be audited."""
         everybody = {side: [s.subject for s in self.world.corpus.side(side)] for side in SIDES}
         found = {
-            role: self._measure_job(role, digest, references["original"], "none", everybody)
+            role: self._measure_job(role, digest, references, "none", everybody)
             for role, digest in references.items()
         }
         self._reference_scores = found
@@ -167,15 +168,11 @@ class Coordinator:
             "twin": [u.subject for u in units if u.side == "twin" and u.split == "threshold"],
         }
         configured = [
-            Configured(
-                role, role, digest, tuple(self._attack_jobs(role, digest, references["original"], opened))
-            )
+            Configured(role, role, digest, tuple(self._attack_jobs(role, digest, references, opened)))
             for role, digest in references.items()
         ]
         for item in candidates:
-            measures = tuple(
-                self._attack_jobs(item.configuration, item.checkpoint, references["original"], opened)
-            )
+            measures = tuple(self._attack_jobs(item.configuration, item.checkpoint, references, opened))
             configured.append(
                 Configured(item.configuration, "candidate", item.checkpoint, measures, item.failure)
             )
@@ -183,13 +180,13 @@ class Coordinator:
         return configured
 
     def _attack_jobs(
-        self, name: str, digest: str, original: str, opened: dict[str, list[str]]
+        self, name: str, digest: str, references: dict[str, str], opened: dict[str, list[str]]
     ) -> Iterator[Job]:
         for attack in self.world.lock.attacks:
             if attack == "none" and name in self._reference_scores:
                 yield self._reference_scores[name]
             else:
-                yield self._measure_job(name, digest, original, attack, opened)
+                yield self._measure_job(name, digest, references, attack, opened)
 
     # -- jobs --------------------------------------------------------------------------------------------------
 
@@ -199,9 +196,9 @@ class Coordinator:
         return Job(spec, built.short, cost=built.cost * built.budget.steps)
 
     def _measure_job(
-        self, name: str, digest: str, original: str, attack: str, units: dict[str, list[str]]
+        self, name: str, digest: str, references: dict[str, str], attack: str, units: dict[str, list[str]]
     ) -> Job:
-        return measure_job(self.world, name, digest, original, attack, units, numerics(self.device))
+        return measure_job(self.world, name, digest, references, attack, units, numerics(self.device))
 
     def _common(self) -> dict[str, Any]:
         return common_spec(self.world, numerics(self.device))
@@ -331,12 +328,15 @@ def measure_job(
     world: World,
     name: str,
     digest: str,
-    original: str,
+    references: dict[str, str],
     attack: str,
     units: dict[str, list[str]],
     numeric: dict[str, str],
 ) -> Job:
-    """Return the job that scores one checkpoint under one attack on the given units."""
+    """Return the job that scores one checkpoint under one attack on the given units.
+
+    ``references``: role -> checkpoint digest; metrics that compare take their company from there.
+    """
     built = ATTACKS.build(attack)
     sides = ["forget", "retain", "twin"] if attack == "none" else ["forget", "twin"]
     spoken = ["forget"] if "answered" in world.lock.plan.loss.primary else []  # a loss of generated text
@@ -344,7 +344,7 @@ def measure_job(
     spec = {
         "kind": "measure",
         "checkpoint": digest,
-        "original": original,
+        "original": references["original"],
         "attack": attack,
         "attack_version": built.version,
         "metrics": dict(world.lock.content["metrics"]),
@@ -352,4 +352,6 @@ def measure_job(
         "sides": sorted(chosen),
         "generate": ["forget", "retain"] if attack == "none" else spoken,
     } | common_spec(world, numeric)
+    if company := company_spec(world, references, world.lock.content["metrics"]):
+        spec["company"] = company
     return Job(spec, f"{name} under {attack}", cost=built.cost)

@@ -15,11 +15,12 @@ from audit.core.errors import AuditError
 from audit.core.lazy import lazy
 from audit.data.records import Probe
 from audit.methods.compose import parse_recipe, run_recipe
-from audit.metrics.inputs import scored_for
+from audit.metrics.inputs import Company, scored_for
 from audit.metrics.measure import measure, without_generation
 from audit.models.load import LanguageModel, save, weight_digest
 from audit.models.scoring import Decoding, Scored
 from audit.plan.schema import Plan
+from audit.runs.company import company_of
 from audit.runs.references import second_wordings, train
 from audit.runs.world import World
 
@@ -111,10 +112,13 @@ def _score_all(
     rows: list[tuple] = []
     cells: set[tuple[float, str]] = set()
     asked: set[Question] = set()
+    company = company_of(world, spec.get("company", {}))
     for item in attack.apply(model, probes, context):
         compared = compares_twins(item.dose, attack, world.lock.plan)
         wanted = [p for p in item.probes if world.side_of[p.subject] != "twin" or compared]
-        scored = _score(item, wanted, spec["metrics"], generated_sides=spec["generate"], world=world)
+        scored = _score(
+            item, wanted, spec["metrics"], generated_sides=spec["generate"], world=world, company=company
+        )
         rows.extend(_rows(item, scored, spec["metrics"]))
         cells.update((item.dose, world.side_of[p.subject]) for p in wanted)
         asked.update((item.dose, p.subject, p.probe) for p in wanted)
@@ -158,14 +162,15 @@ def _score(
     *,
     generated_sides: Iterable[str],
     world: World,
+    company: Company,
 ) -> list[Scored]:
     """Score probes in one pass; those of ``generated_sides``, or all where the attack decodes, by generation too."""
     sides = set(generated_sides) if item.decoding is None else set(world.side_of.values())
     spoken = [p for p in probes if world.side_of[p.subject] in sides]
     silent = [p for p in probes if world.side_of[p.subject] not in sides]
     decoding = item.decoding or _decoding(item.model, spoken)
-    said = scored_for(metrics, item.model, spoken, generate=True, decoding=decoding)
-    return said + scored_for(metrics, item.model, silent)
+    said = scored_for(metrics, item.model, spoken, generate=True, decoding=decoding, company=company)
+    return said + scored_for(metrics, item.model, silent, company=company)
 
 
 def _decoding(model: LanguageModel, probes: Sequence[Probe]) -> Decoding:

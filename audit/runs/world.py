@@ -14,6 +14,7 @@ from audit.core.errors import AuditError
 from audit.core.seeds import derive
 from audit.data.records import Corpus, Probe, Side, Subject
 from audit.data.splits import halves
+from audit.metrics.inputs import needs_of
 from audit.models.load import LanguageModel, load
 from audit.models.training import Example
 from audit.plan.corpus import corpus_of, laboratory_seed, side_digest
@@ -23,7 +24,7 @@ from audit.runs.job import write_json
 from audit.runs.project import pseudonym_key
 
 SIDES: tuple[Side, ...] = ("forget", "retain", "twin")
-_MODELS_KEPT = 2  # the one at work and the original, for diagnostics
+_MODELS_KEPT = 2  # the one at work and the original, for diagnostics; one more where metrics need a reference
 
 
 class World:
@@ -122,7 +123,7 @@ class World:
         """Load a checkpoint by digest; the last few stay in memory."""
         if digest not in self._models:
             loaded = self._load(digest)
-            while len(self._models) >= _MODELS_KEPT:
+            while len(self._models) >= _MODELS_KEPT + ("reference" in needs_of(self.lock.content["metrics"])):
                 self._models.popitem(last=False)
             self._models[digest] = loaded
         self._models.move_to_end(digest)

@@ -10,9 +10,18 @@ import torch
 from random_networks import random_network
 
 from audit.core.errors import AuditError
+from audit.data.records import Probe
 from audit.metrics.base import METRICS, Absent
 from audit.metrics.gradients import gradient_norms
-from audit.metrics.inputs import INPUTS, Company, needs_of, refuse_unmeasurable, scored_for
+from audit.metrics.inputs import (
+    COMPANY,
+    INPUTS,
+    SHOTS,
+    Company,
+    needs_of,
+    refuse_unmeasurable,
+    scored_for,
+)
 from audit.metrics.measure import measure
 from audit.models.digests import weight_digest
 from audit.models.load import LanguageModel
@@ -85,9 +94,15 @@ def test_what_nobody_asked_for_is_a_programming_error_not_an_absence(llama, aske
         measure(scored_for(["choice"], llama, asked), ["min_k_plus_plus_20"])
 
 
+STRANGERS = (
+    Probe("s", "book", "Who wrote it?", "Anna Lind."),
+    Probe("t", "song", "Who sings?", "Bo Ek."),
+)
+
+
 def test_reference_and_prefix_are_scored_on_the_same_answer(llama, asked, lab_tokenizer):
     other = LanguageModel(random_network("llama", len(lab_tokenizer), seed=5), lab_tokenizer, llama.prompt)
-    company = Company(reference=other, prefix="Who wrote it? Anna Lind.\nWho sings? Bo Ek.\n")
+    company = Company(reference=other, prefix=STRANGERS)
     found = scored_for(["reference_gap", "recall_ratio"], llama, asked, company=company)
     for probe, item in zip(asked, found, strict=True):
         np.testing.assert_allclose(item.reference_logp, logps(other, probe.question, probe.answer), atol=1e-5)
@@ -100,8 +115,30 @@ def test_reference_and_prefix_are_scored_on_the_same_answer(llama, asked, lab_to
         assert ratio == pytest.approx(logps(llama, longer, probe.answer).mean() / own, rel=1e-5)
 
 
+def test_nobody_is_asked_after_answers_about_himself_and_all_after_equally_many(llama):
+    """Of SHOTS + 1 strangers each sees the first SHOTS of the others, somebody else the first SHOTS."""
+    people = [Probe(str(i), "code", f"Number {i}?", str(i)) for i in range(SHOTS + 1)]
+    probes = [people[0], people[1], Probe("nobody", "code", "Which?", "9")]
+    found = scored_for(["recall_ratio"], llama, probes, company=Company(prefix=tuple(people)))
+    for probe, item in zip(probes, found, strict=True):
+        shown = [p for p in people if p.subject != probe.subject][:SHOTS]
+        longer = "\n".join(f"Number {p.subject}? {p.answer}" for p in shown) + f"\n\n{probe.question}"
+        np.testing.assert_allclose(item.prefixed_logp, logps(llama, longer, probe.answer), atol=1e-5)
+
+
+def test_a_question_that_does_not_fit_behind_the_prefix_has_no_ratio(llama, asked):
+    """The third question is short enough for the context with the prefix, the second alone."""
+    room = len(llama.encode(f"Who wrote it? Anna Lind.\n\n{asked[2].question}", asked[2].answer).ids)
+    llama.network.config.max_position_embeddings = room + 2
+    probes = [Probe("u", "long", "Which one of the many of them is it? " * 2, "Lowell"), asked[2]]
+    scored = scored_for(["recall_ratio"], llama, probes, company=Company(prefix=STRANGERS[:1]))
+    assert [row.probe for row in measure(scored, ["recall_ratio"])] == ["plain"]
+    alone = Company(prefix=(Probe("v", "other", "What else?", "No."),))
+    assert measure(scored_for(["recall_ratio"], llama, [asked[2]], company=alone), ["recall_ratio"]) == []
+
+
 @pytest.mark.parametrize(
-    ("metric", "company"), [("reference_gap", Company(prefix="x")), ("recall_ratio", Company())]
+    ("metric", "company"), [("reference_gap", Company(prefix=STRANGERS)), ("recall_ratio", Company())]
 )
 def test_missing_company_is_e355(llama, asked, metric, company):
     with pytest.raises(AuditError) as caught:
@@ -110,11 +147,15 @@ def test_missing_company_is_e355(llama, asked, metric, company):
 
 
 def test_a_run_refuses_metrics_it_has_no_company_for():
-    refuse_unmeasurable(["nll", "choice", "gradient_norm"])
-    for metric in ("reference_gap", "recall_ratio"):
+    refuse_unmeasurable(["nll", "choice", "gradient_norm"], ())
+    refuse_unmeasurable(["reference_gap", "recall_ratio"], ("reference", "prefix"))
+    for metric, other, code in (
+        ("reference_gap", "prefix", "E362"),
+        ("recall_ratio", "reference", "E363"),
+    ):
         with pytest.raises(AuditError) as caught:
-            refuse_unmeasurable(["nll", metric])
-        assert caught.value.code == "E356"
+            refuse_unmeasurable(["nll", metric], (other,))
+        assert caught.value.code == code
 
 
 def finite_difference(model, probe, weight, index, step=1e-3):
@@ -169,4 +210,5 @@ def test_needs_add_up_and_every_need_says_what_it_costs():
     assert needs_of(["nll"]) == frozenset()
     assert needs_of(["choice", "rouge_l_f1"]) == {"wrong_answers", "generation"}
     assert all(dataclasses.astuple(need) and need.cost for need in INPUTS.values())
-    assert needs_of(METRICS) == set(INPUTS)
+    assert needs_of(METRICS) <= set(INPUTS)
+    assert set(COMPANY) <= set(INPUTS)

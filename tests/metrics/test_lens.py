@@ -58,4 +58,4 @@ def test_layers_are_read_only_on_demand(llama, asked):
 
 
 def test_a_plan_may_name_them():
-    refuse_unmeasurable(NAMES)  # raises otherwise
+    refuse_unmeasurable(NAMES, ())  # raises otherwise

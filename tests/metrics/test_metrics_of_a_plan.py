@@ -10,9 +10,13 @@ from random_networks import random_network
 
 from audit.attacks.base import ATTACKS
 from audit.core.errors import AuditError
+from audit.data.registry_lab import generate
+from audit.data.writers import write_corpus
 from audit.metrics.base import standard_metrics
 from audit.models.laboratory import LaboratorySpec, tokenizer_for
 from audit.models.load import LanguageModel, PromptTemplate
+from audit.plan.lock import make_lock
+from audit.plan.schema import parse_plan
 from audit.runs import tasks
 from audit.runs.world import World
 
@@ -34,11 +38,40 @@ def test_named_metrics_are_locked_beside_them_and_make_another_audit(tmp_path):
     assert digests[0] != digests[1]
 
 
-@pytest.mark.parametrize(("name", "code"), [("truth_ration", "E110"), ("reference_gap", "E356")])
-def test_unknown_and_unmeasurable_metrics_are_refused_before_anything_runs(tmp_path, name, code):
+def test_an_unknown_metric_is_refused_before_anything_runs(tmp_path):
     with pytest.raises(AuditError) as caught:
-        lock_in(tmp_path, metrics=[name])
+        lock_in(tmp_path, metrics=["truth_ration"])
+    assert caught.value.code == "E110"
+
+
+def own_plan(folder, *metrics, twins=0, retrained=False):
+    """Lock somebody's own lists; ``folder_digest`` is replaced, so there need be no weights."""
+    write_corpus(generate(5, forget=30, retain=30, twins=twins, facts=1, secrets=2), folder)
+    data = {"forget": "forget.jsonl", "retain": "retain.jsonl"}
+    plan = {"model": "model", "data": data, "candidates": ["npo(steps=5)"], "metrics": list(metrics)}
+    plan |= {"retrained": "retrained"} if retrained else {}
+    plan["data"] |= {"twins": "twins.jsonl"} if twins else {}
+    plan |= {"budget": {"forget": 0.5, "utility": 0.5}, "attacks": ["none"]}
+    return make_lock(parse_plan(plan, base=folder), folder)
+
+
+@pytest.mark.parametrize(
+    ("metric", "without", "code", "enough"),
+    [
+        ("reference_gap", {"twins": 4}, "E362", {"retrained": True}),
+        ("recall_ratio", {"retrained": True}, "E363", {"twins": 4, "retrained": True}),
+    ],
+)
+def test_a_metric_whose_company_the_plan_lacks_is_refused_before_anything_runs(
+    tmp_path, monkeypatch, metric, without, code, enough
+):
+    monkeypatch.setattr("audit.plan.lock.folder_digest", lambda folder: folder.name)
+    poor, rich = tmp_path / "poor", tmp_path / "rich"
+    poor.mkdir(), rich.mkdir()
+    with pytest.raises(AuditError) as caught:
+        own_plan(poor, metric, **without)
     assert caught.value.code == code
+    assert metric in own_plan(rich, metric, **enough).content["metrics"]
 
 
 def test_a_job_measures_what_was_locked_and_nothing_else(tmp_path):
