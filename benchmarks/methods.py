@@ -5,7 +5,8 @@ The audit's own runner does the work, one plan per seed, with the same optimizer
 method spends them. On seed 0 every method tries the same number of settings: three learning rates, for those that steer
 representations three retain weights. The best one is trained and attacked anew under other seeds, with other persons, and
 only these are reported. Every configuration's numbers are kept in DIR; the same command goes on where it stopped and adds
-methods that are new. Writes DIR/methods.md.
+methods that are new. Writes DIR/methods.md, and DIR/measured.json with the same numbers, which lies in audit/methods/ with
+the name of the committed table.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from audit.core.progress import for_terminal
 from audit.evidence.certify import certify
 from audit.measurements import store
 from audit.measurements.table import Measurements
-from audit.methods.base import METHODS, POSTS, STEPS, spends
+from audit.methods.base import METHODS, POSTS, STEPS, WEIGHTINGS, spends
 from audit.methods.compose import canonical_recipe, parse_recipe
 from audit.plan.grid import expand
 from audit.plan.lock import make_lock, write_lock
@@ -33,7 +34,7 @@ from audit.plan.schema import parse_plan
 from audit.runs.coordinator import Coordinator
 from audit.runs.job import write_json
 
-BASE = "npo"  # carries every step and post-calibration
+BASE = "npo"  # carries every weighting, step and post-calibration
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,18 @@ def main() -> None:
     ]
     text = "\n".join(methods_table.lines(found))
     (asked.out / "methods.md").write_text(text + "\n", encoding="utf-8")
+    write_json(asked.out / "measured.json", methods_table.measured(found))
     print(text)
 
 
 def everything() -> list[str]:
-    """Return every registered method, and every step, post-calibration and an adapter on one of them."""
-    around = [*(f"+ {step}" for step in STEPS), *(f"> {post}" for post in POSTS), "@lora(16)"]
+    """Return every registered method, and every weighting, step, post-calibration and an adapter on one of them."""
+    around = [
+        *(f"* {weighting}" for weighting in WEIGHTINGS),
+        *(f"+ {step}" for step in STEPS),
+        *(f"> {post}" for post in POSTS),
+        "@lora(16)",
+    ]
     return [*METHODS, *(f"{BASE} {part}" for part in around)]
 
 

@@ -21,12 +21,23 @@ ATTACKS = ("none", "quantize", "relearn")
 
 def lines(found: Sequence[dict[str, Any]]) -> list[str]:
     """Return the Markdown table: methods by their worst CUR, references last; numbers are means over seeds."""
-    by_method: dict[str, list[dict[str, Any]]] = {}
-    for item in found:
-        by_method.setdefault(item["method"], []).append(best(item["configurations"]))
+    by_method = grouped(found)
     methods = sorted((m for m in by_method if m not in REFERENCES), key=lambda m: rank(by_method[m]))
     order = [*methods, *(m for m in REFERENCES if m in by_method)]
     return [HEAD, "|" + "---|" * (HEAD.count("|") - 1), *(row(name, by_method[name]) for name in order)]
+
+
+def measured(found: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return recipe without numbers -> its ``summary``: what ``unlearn-audit methods`` shows beside a method."""
+    return {m: summary(chosen) for m, chosen in sorted(grouped(found).items()) if m not in REFERENCES}
+
+
+def grouped(found: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return method -> the configuration that stands for it under each seed."""
+    by_method: dict[str, list[dict[str, Any]]] = {}
+    for item in found:
+        by_method.setdefault(item["method"], []).append(best(item["configurations"]))
+    return by_method
 
 
 def best(configurations: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -41,25 +52,35 @@ def rank(chosen: Sequence[dict[str, Any]]) -> tuple[bool, float]:
     return failed, 0.0 if failed else fmean(max(c["worst_cur"], c["harm_upper"]) for c in chosen)
 
 
-def row(method: str, chosen: Sequence[dict[str, Any]]) -> str:
-    """Return one line; a method that failed under some seed shows the reason and no numbers."""
+def summary(chosen: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return a method's numbers, means over seeds, CURs rounded up; only ``failure`` if it failed under some seed."""
     failures = [c["failure"] for c in chosen if c["failure"]]
     if failures:
-        return f"| {method} |{' – |' * (HEAD.count('|') - 3)} failed: {failures[0].replace('|', '/')} |"
-    recovered = _mean(under(c["recovered"], "none") for c in chosen)
-    curs = [rounded_up(fmean(under(c["cur"], attack) for c in chosen)) for attack in ATTACKS]
-    setting = (
-        "; ".join(dict.fromkeys(c["configuration"] for c in chosen)) if method not in REFERENCES else "–"
-    )
+        return {"failure": failures[0]}
+    curs = {attack: rounded_up(fmean(under(c["cur"], attack) for c in chosen)) for attack in ATTACKS}
+    return {
+        "setting": "; ".join(dict.fromkeys(c["configuration"] for c in chosen)),
+        "recovered": _mean(under(c["recovered"], "none") for c in chosen),
+        "harm": _mean(c["harm"] for c in chosen),
+        "cur": curs,
+        "reading": reading(chosen),
+    }
+
+
+def row(method: str, chosen: Sequence[dict[str, Any]]) -> str:
+    """Return one line; a method that failed under some seed shows the reason and no numbers."""
+    found = summary(chosen)
+    if "failure" in found:
+        return f"| {method} |{' – |' * (HEAD.count('|') - 3)} failed: {found['failure'].replace('|', '/')} |"
+    setting, words = ("–", "–") if method in REFERENCES else (found["setting"], found["reading"])
     cost = [
         f"{fmean(c['cpu_seconds'] for c in chosen):.1f}" if all("cpu_seconds" in c for c in chosen) else "–",
         f"{max(c['peak_bytes'] for c in chosen) / 2**20:.0f}"
         if all("peak_bytes" in c for c in chosen)
         else "–",
     ]
-    harm = _mean(c["harm"] for c in chosen)
-    words = "–" if method in REFERENCES else reading(chosen)
-    return f"| {' | '.join([method, setting, recovered, harm, *curs, *cost, words])} |"
+    numbers = [found["recovered"], found["harm"], *found["cur"].values()]
+    return f"| {' | '.join([method, setting, *numbers, *cost, words])} |"
 
 
 def reading(chosen: Sequence[dict[str, Any]]) -> str:
