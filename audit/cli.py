@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -58,6 +59,9 @@ def _coded(command: Callable[..., int | None]) -> Callable[..., None]:
             code = command(*args, **kwargs) or EXIT_PASS
         except AuditError as error:
             code = _refuse(error, bool(kwargs.get("json_output")))
+        except BrokenPipeError:  # somebody closed the pipe we print into, as `| head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 128 + signal.SIGPIPE
         except OSError as error:  # a path that cannot be read or written
             cause = f"{Path(str(error.filename)).name}: {error.strerror}"
             code = _refuse(AuditError("E119", cause, "check the path"), bool(kwargs.get("json_output")))
@@ -517,26 +521,11 @@ def _print_table(
     if json_output:
         _print_json({"rows": rows})
         return
-    from rich.console import Console
-    from rich.table import Table
+    from audit.report.table_text import table_text
 
-    table = Table(show_edge=False, pad_edge=False)
-    for number, name in enumerate(columns):
-        table.add_column(name.replace("_", " "), overflow="fold", no_wrap=number == 0)
-    for row in rows:
-        table.add_row(*(_cell(row[name]) for name in columns))
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(table)
+    print(table_text(rows, columns, width=None if sys.stdout.isatty() else 160))
     if note:
-        console.print(note)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name}={_cell(item)}" for name, item in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_cell, value))
-    return "yes" if value is True else "no" if value is False else "∞" if value is None else str(value)
+        print(note)
 
 
 if __name__ == "__main__":

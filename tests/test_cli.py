@@ -99,6 +99,14 @@ def test_a_catalogue_is_a_table_and_the_same_rows_as_json(verb):
         assert next(str(v) for v in row.values()) in table.stdout
 
 
+def test_a_reader_who_has_seen_enough_ends_the_command_without_a_message():
+    command = [sys.executable, "-m", "audit.cli", "bounds"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
+        started.stdout.close()
+        assert started.stderr.read() == ""
+        assert started.wait() == 141  # 128 + SIGPIPE
+
+
 @pytest.mark.parametrize(
     "args", [["no-such-verb"], ["plan"], ["gate", "run", "--no-such-option"], ["demo", "--seed", "x"]]
 )
