@@ -30,6 +30,7 @@ class AttackContext:
     forget: the whole forget list, in order; a finetuning attacker may train on one half of it.
     halves: subject -> 1 | 2, the cross-fitting halves.
     original: the model before unlearning, for diagnostics only; None where it is not at hand.
+    retain: the whole retain list, in order: text on which a deployer would calibrate.
 
     """
 
@@ -37,6 +38,7 @@ class AttackContext:
     forget: Sequence[Subject] = ()
     halves: Mapping[str, int] = field(default_factory=dict)
     original: LanguageModel | None = None
+    retain: Sequence[Subject] = ()
 
 
 @dataclass(frozen=True)

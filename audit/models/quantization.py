@@ -61,6 +61,14 @@ def codes(weight: Tensor, scheme: str = "int4", group: int = 64) -> Tensor:
     return _ungroup(code, weight, scheme).to(torch.int8)
 
 
+def steps(weight: Tensor, scheme: str = "int4", group: int = 64) -> Tensor:
+    """Return the distance between neighbouring levels at each weight, shape (out, in) float32; integers only."""
+    if scheme not in INTEGER:
+        raise ValueError(f"the levels of {scheme!r} are not evenly spaced")
+    code, scale = _quantize(weight, scheme, group)
+    return _ungroup(scale.expand_as(code), weight, scheme)
+
+
 def quantize_network(network: Any, scheme: str = "int4", group: int = 64) -> None:
     """Put every projection inside the blocks on the grid, in place; embeddings, lm_head and adapters stay."""
     with torch.no_grad():

@@ -85,6 +85,7 @@ def _measure(spec: dict[str, Any], folder: Path, world: World) -> Result:
         forget=world.corpus.forget,
         halves=world.halves,
         original=world.model(spec["original"]),
+        retain=world.corpus.retain,
     )
     rows, cells, asked = _score_all(attack, model, probes, context, spec, world)
     frame = pd.DataFrame(rows, columns=list(ROW_FIELDS))

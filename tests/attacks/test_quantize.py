@@ -8,6 +8,10 @@ import torch
 from audit.attacks.base import ATTACKS, AttackContext
 from audit.attacks.quantize import Quantize
 from audit.core.errors import AuditError
+from audit.core.registry import canonical
+from audit.data.records import Probe, Subject
+from audit.models.calibration import quantize_calibrated
+from audit.models.hqq import hqq
 from audit.models.layers import linear_weights
 from audit.models.load import weight_digest
 from audit.models.quantization import fake_quantize, quantize_network
@@ -16,9 +20,15 @@ from audit.models.scope import parse_scope
 EMPTY = AttackContext(seed=0)
 
 
-def attacked(attack, model):
-    (item,) = attack.apply(model, [], EMPTY)
+def attacked(attack, model, context=EMPTY):
+    (item,) = attack.apply(model, [], context)
     return item.model
+
+
+@pytest.fixture
+def holding(persons):
+    """An attacker who is to forget two persons and holds the text about two retained ones."""
+    return AttackContext(seed=0, forget=persons[:2], retain=persons[2:])
 
 
 def adapted(model):
@@ -150,10 +160,83 @@ def test_the_dose_is_four_bits(model):
     assert weight_digest(item.model) != weight_digest(model)
 
 
+@pytest.mark.parametrize("scheme", ["gptq", "awq"])
+def test_calibrated_rounding_sees_retained_questions_with_their_answers_and_nothing_else(
+    wide, persons, holding, scheme
+):
+    expected = wide.clone()
+    seen = [wide.encode(p.question, p.answer).ids for s in persons[2:] for p in s.probes]
+    quantize_calibrated(expected, scheme, 64, seen)
+    asked = [probe for person in persons for probe in person.probes]
+    for probes, forget in (([], persons[:2]), (asked, persons[:1]), (asked[:1], ())):
+        context = AttackContext(seed=3, forget=forget, retain=holding.retain)
+        (item,) = Quantize(scheme).apply(wide, probes, context)
+        assert weight_digest(item.model) == weight_digest(expected)
+    others = attacked(Quantize(scheme), wide, AttackContext(seed=0, retain=persons[:2]))
+    assert weight_digest(others) != weight_digest(expected)
+
+
+def test_of_a_long_retain_list_some_256_questions_are_picked_evenly(wide, monkeypatch):
+    given = []
+    monkeypatch.setattr("audit.attacks.quantize.quantize_calibrated", lambda *a: given.extend(a[3]))
+    people = [
+        Subject(str(n), (Probe(str(n), "city", f"Where was {n % 10} born ?", "Faro"),)) for n in range(600)
+    ]
+    attacked(Quantize("gptq"), wide, AttackContext(seed=0, retain=people))
+    assert given == [wide.encode(p.probes[0].question, "Faro").ids for p in people[::3]]
+
+
+@pytest.mark.parametrize("scheme", ["gptq", "awq"])
+def test_without_calibration_text_there_is_an_error_and_no_guess(wide, persons, scheme):
+    with pytest.raises(ValueError, match="retained"):
+        attacked(Quantize(scheme), wide, AttackContext(seed=0, forget=persons))
+
+
+def test_hqq_needs_no_text(wide):
+    now = linear_weights(attacked(Quantize("hqq"), wide).network)
+    assert all(torch.equal(now[name], hqq(w)) for name, w in linear_weights(wide.network).items())
+
+
+def test_hqq_says_where_its_groups_do_not_fit(model):
+    """64 x 96 = 6144 weights are 96 groups of 64, but no whole number of groups of 80."""
+    assert Quantize("hqq").not_applicable(model) is None
+    assert Quantize("hqq", group=80).not_applicable(model) == "a matrix of 4096 weights is no multiple of 80"
+
+
+@pytest.mark.parametrize("scheme", ["gptq", "awq", "hqq"])
+def test_what_one_of_them_rounded_it_does_not_round_again(wide, holding, scheme):
+    rounded = attacked(Quantize(scheme), wide, holding)
+    assert Quantize(scheme).not_applicable(rounded.clone()) == f"already rounded by {scheme}"
+    assert Quantize("int4").not_applicable(rounded) is None
+    assert Quantize(scheme).not_applicable(wide) is None
+
+
+@pytest.mark.parametrize("scheme", ["gptq", "awq", "hqq"])
+def test_the_library_quantizers_too_can_leave_an_adapter_in_full_precision(wide, holding, scheme):
+    given = adapted(wide)
+    rounded = attacked(Quantize(scheme, merged=False), given, holding)
+    before, now = dict(given.network.named_parameters()), dict(rounded.network.named_parameters())
+    moved = {name for name in before if not torch.equal(before[name], now[name])}
+    assert moved == {name for name in before if "proj.base_layer" in name or "proj.weight" in name}
+
+
+def test_texts_of_finished_audits_keep_their_meaning():
+    assert canonical(Quantize("int4")) == "quantize(int4, group=64, merged=true, backend=own)"
+    assert ATTACKS.build("quantize(nf4, group=64, merged=true)") == Quantize("nf4")
+    assert Quantize.version == 2
+
+
+def test_what_text_or_neighbours_decide_has_no_code_of_its_own_to_compare(wide):
+    assert Quantize("gptq").diagnose(wide, AttackContext(seed=0, original=wide)) == {
+        "weights_changed_share": 0.0
+    }
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "quantize",
+        "quantize(gptq, backend=bitsandbytes)",
         "quantize(int2)",
         "quantize(nf4, group=0)",
         "quantize(nf4, group=1.5)",

@@ -151,7 +151,7 @@ FORGET_NAMES = {subject.subject for subject in FORGET}
 
 @pytest.fixture
 def context(plain_model) -> AttackContext:
-    return AttackContext(seed=7, forget=FORGET, halves=HALVES, original=plain_model)
+    return AttackContext(seed=7, forget=FORGET, halves=HALVES, original=plain_model, retain=OTHERS[:2])
 
 
 def walk(attack, model, context, probes=PROBES) -> list[tuple]:

@@ -9,7 +9,14 @@ from scipy.stats import norm
 from audit.models.bitsandbytes_backend import bitsandbytes_network, library_weight
 from audit.models.layers import linear_weights
 from audit.models.load import weight_digest
-from audit.models.quantization import NF4_LEVELS, code_change_share, codes, fake_quantize, quantize_network
+from audit.models.quantization import (
+    NF4_LEVELS,
+    code_change_share,
+    codes,
+    fake_quantize,
+    quantize_network,
+    steps,
+)
 from audit.models.scope import parse_scope
 
 
@@ -102,6 +109,17 @@ def test_per_channel_each_row_has_one_scale_and_errs_by_half_a_step_at_most(sche
     assert ((rounded - w).abs() <= step * (0.5 + 0.5 / 256 + most / 256)).all()
     assert all(len(row.unique()) <= 2 * most + 1 for row in rounded)
     assert torch.equal(fake_quantize(rounded, scheme, group=0), rounded)
+
+
+@pytest.mark.parametrize(("scheme", "group"), [("int4", 64), ("int3", 0), ("int8", 32)])
+def test_a_rounded_weight_is_its_code_times_its_groups_step(scheme, group):
+    w = weight(6, 5, 100)
+    assert torch.equal(steps(w, scheme, group) * codes(w, scheme, group), fake_quantize(w, scheme, group))
+
+
+def test_levels_that_are_not_evenly_spaced_have_no_step():
+    with pytest.raises(ValueError, match="nf4"):
+        steps(weight(0), "nf4")
 
 
 def test_unknown_schemes_are_refused():
