@@ -1,8 +1,9 @@
 """What a method promises, and what may be added to it.
 
 An objective gives the one step loop (``audit.models.training``) two terms to minimise; an edit changes
-weights itself. A step transform changes the loop's updates, a post-calibration the finished model. All are
-frozen records that print as their own constructor. Held for every registered
+weights itself; a driver is an edit that runs trainings of its own. A weighting decides how often the loop sees each
+forget sequence, a step transform changes its updates, a post-calibration the finished model. All are frozen
+records that print as their own constructor. Held for every registered
 method: the same seed gives the same weights; no weight outside the scope changes; the value depends on
 answer tokens only through the model (no padding, no batch neighbours); a term of weight zero is never
 computed; after the default budget the forgotten answers are less likely than before.
@@ -14,10 +15,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
+import numpy as np
+
 from audit.core.registry import Registry
 from audit.models.load import LanguageModel
 from audit.models.scope import Scope
-from audit.models.training import Budget, Example, Objective
+from audit.models.training import Budget, Context, Example, Objective
 
 Evidence = Literal["paper", "reproduced", "experimental"]
 
@@ -76,6 +79,36 @@ class Edit(Protocol):
 
 
 @runtime_checkable
+class Driver(Edit, Protocol):
+    """An edit that runs trainings one after the other; ``stages`` says what they do, in order."""
+
+    stages: ClassVar[tuple[str, ...]]
+
+
+@runtime_checkable
+class Emphasis(Protocol):
+    """What every registered weighting states about itself, beside ``audit.models.training.Weighting``.
+
+    ``needs`` names what it looks at besides the forget set: ``retain``. ``cost`` is what it spends once, before the
+    first step, in epochs of graddiff over the forget sequences (a count of forwards and backwards).
+    """
+
+    name: ClassVar[str]
+    source: ClassVar[str]
+    evidence: ClassVar[Evidence]
+    needs: ClassVar[frozenset[str]]
+    cost: ClassVar[float]
+
+    def weights(self, context: Context, share: float) -> np.ndarray:
+        """Return the weights after ``share`` of the steps, shape (F,), >= 0, of mean 1."""
+        ...
+
+    def even(self) -> Emphasis:
+        """Return this weighting with every weight 1: the identity."""
+        ...
+
+
+@runtime_checkable
 class Transform(Protocol):
     """What every registered step states about itself, beside ``GradientStep`` or ``UpdateStep``.
 
@@ -121,7 +154,10 @@ class Post(Protocol):
         ...
 
 
-METHODS: Registry[Any] = Registry("method", "audit.methods.objectives", "audit.methods.edits")
+METHODS: Registry[Any] = Registry(
+    "method", "audit.methods.objectives", "audit.methods.edits", "audit.methods.drivers"
+)
+WEIGHTINGS: Registry[Any] = Registry("weighting", "audit.methods.weightings")
 STEPS: Registry[Any] = Registry("step", "audit.methods.steps")
 POSTS: Registry[Any] = Registry("post-calibration", "audit.methods.post")
 
@@ -140,7 +176,9 @@ def spends(cls: type[Method]) -> tuple[str, ...]:
 
 
 def kind(method: object) -> str:
-    """Return ``edit`` or ``objective``; anything else is not a method."""
+    """Return ``driver``, ``edit`` or ``objective``; anything else is not a method."""
+    if isinstance(method, Driver):
+        return "driver"
     if isinstance(method, Edit):
         return "edit"
     if isinstance(method, Objective):

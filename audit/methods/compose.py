@@ -1,9 +1,9 @@
-"""Recipes: a method, steps, a scope and a post-calibration as one line of text.
+"""Recipes: a method, a weighting, steps, a scope and a post-calibration as one line of text.
 
-    npo(beta=0.1, lr=0.0003, steps=180) + gu @lora(16) > uwc(0.95)
+    npo(beta=0.1, lr=0.0003, steps=180) * guard + gu @lora(16) > uwc(0.95)
 
-``+ step`` changes the updates of the step loop, several from left to right; ``@scope`` says which weights may
-move; ``> post`` moves the finished model along a path that starts at the model before unlearning. Keywords of
+``* weighting`` decides how often each forget sequence is seen; ``+ step`` changes the updates of the step loop,
+several from left to right; ``@scope`` says which weights may move; ``> post`` moves the finished model along a path that starts at the model before unlearning. Keywords of
 the method that name a field of ``Budget`` go to the budget. What is not given takes its default, and the
 canonical text writes everything back, so a changed default never changes an old lock.
 """
@@ -20,7 +20,7 @@ from typing import Any
 from audit.core.errors import AuditError
 from audit.core.progress import NullProgress, Progress
 from audit.core.registry import Call, Registry, canonical, construct, parse_call, short
-from audit.methods.base import METHODS, POSTS, STEPS, Edit, default_budget, spends
+from audit.methods.base import METHODS, POSTS, STEPS, WEIGHTINGS, Edit, default_budget, spends
 from audit.methods.grammar import split
 from audit.models.load import LanguageModel
 from audit.models.scope import Scope, parse_scope
@@ -36,6 +36,7 @@ class Recipe:
     scope: Scope
     steps: tuple[Any, ...] = ()  # registered step transforms, applied from left to right
     post: Any = None  # a registered post-calibration
+    weighting: Any = None  # a registered weighting
 
     def __str__(self) -> str:
         """Return the canonical text: every parameter, every budget field in use, the scope."""
@@ -50,7 +51,7 @@ class Recipe:
 
     @property
     def around(self) -> str:
-        """Return the text behind the method: steps, scope and post-calibration."""
+        """Return the text behind the method: weighting, steps, scope and post-calibration."""
         return " ".join(self._around(short, scope=True))
 
     @property
@@ -68,9 +69,10 @@ class Recipe:
         return " ".join([call, *self._around(write, scope=scope)])
 
     def _around(self, write: Any, *, scope: bool) -> list[str]:
+        weighting = [f"* {write(self.weighting)}"] if self.weighting is not None else []
         steps = [f"+ {write(step)}" for step in self.steps]
         where = [f"@{self.scope}"] if scope else []
-        return [*steps, *where, *([f"> {write(self.post)}"] if self.post is not None else [])]
+        return [*weighting, *steps, *where, *([f"> {write(self.post)}"] if self.post is not None else [])]
 
 
 def parse_recipe(text: str) -> Recipe:
@@ -78,9 +80,10 @@ def parse_recipe(text: str) -> Recipe:
 
     Raises
     ------
-    AuditError: E110 unknown method, step or post-calibration, E111 not of the form, E112 a wrong parameter, E260
+    AuditError: E110 an unknown part, E111 not of the form, E112 a wrong parameter, E260
         parts in the wrong order, E261 a part in another's place, E262 a step twice, E263 steps on an edit,
-        E264 a step without the term it works on, E265 an edit that fits no adapter, and the scope's own.
+        E264 a step without the term it works on, E265 an edit that fits no adapter, E220 a weighting on an edit,
+        E221 a weighting without a forget term, and the scope's own.
 
     """
     parts = split(text)
@@ -95,6 +98,7 @@ def parse_recipe(text: str) -> Recipe:
         parse_scope(parts.scope),
         tuple(_built(part, STEPS) for part in parts.steps),
         _built(parts.post, POSTS) if parts.post else None,
+        _built(parts.weighting, WEIGHTINGS) if parts.weighting else None,
     )
     _refuse_senseless(recipe)
     return recipe
@@ -128,6 +132,7 @@ def run_recipe(
             scope=scope,
             seed=seed,
             steps=recipe.steps,
+            weighting=recipe.weighting,
             progress=progress or NullProgress(),
         )
     if recipe.post is not None:
@@ -136,7 +141,7 @@ def run_recipe(
 
 
 def _built(text: str, registry: Registry[Any]) -> Any:
-    """Return the step or post-calibration of a constructor text."""
+    """Return the weighting, step or post-calibration of a constructor text."""
     call = parse_call(text)
     _refuse_misplaced(call.name, registry)
     cls = registry[call.name]
@@ -144,8 +149,13 @@ def _built(text: str, registry: Registry[Any]) -> Any:
 
 
 def _refuse_misplaced(name: str, wanted: Registry[Any]) -> None:
-    places = {"method": "first", "step": f"as + {name}", "post-calibration": f"last, as > {name}"}
-    for registry in (METHODS, STEPS, POSTS):
+    places = {
+        "method": "first",
+        "weighting": f"behind the method, as * {name}",
+        "step": f"as + {name}",
+        "post-calibration": f"last, as > {name}",
+    }
+    for registry in (METHODS, WEIGHTINGS, STEPS, POSTS):
         if registry is not wanted and name not in wanted and name in registry:
             raise AuditError(
                 "E261",
@@ -166,6 +176,12 @@ def _refuse_senseless(recipe: Recipe) -> None:
                 f"{method.name} is an edit, it has no updates for {names[0]} to change",
                 "add steps to an objective such as npo",
             )
+        if recipe.weighting is not None:
+            raise AuditError(
+                "E220",
+                f"{method.name} owns its training, {recipe.weighting.name} cannot weigh its forget sequences",
+                "put weightings on an objective such as npo",
+            )
         if recipe.scope.kind == "lora" and not method.adapts:
             raise AuditError(
                 "E265",
@@ -177,6 +193,12 @@ def _refuse_senseless(recipe: Recipe) -> None:
         "forget": budget.forget_weight > 0,
         "retain": budget.retain_weight > 0 and "retain" in method.needs,
     }
+    if recipe.weighting is not None and not terms["forget"]:
+        raise AuditError(
+            "E221",
+            f"{recipe.weighting.name} weighs forget sequences, forget_weight is 0",
+            "give a forget_weight above 0 or leave the weighting out",
+        )
     for step in recipe.steps:
         for side in sorted(step.needs):
             if not terms[side]:

@@ -1,4 +1,4 @@
-"""The grammar of recipes: ``method + step + step @scope > post``, cut at the signs outside brackets and quotes."""
+"""The grammar of recipes: ``method * weighting + step + step @scope > post``, cut at signs outside brackets and quotes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import NamedTuple
 
 from audit.core.errors import AuditError
 
-_FORM = "write method + step @scope > post-calibration, in this order; only the method has to be there"
-_RANKS = {"+": 0, "@": 1, ">": 2}
+_FORM = "write method * weighting + step @scope > post-calibration, in this order; only the method has to be there"
+_RANKS = {"*": 0, "+": 1, "@": 2, ">": 3}
+_ONCE = "*@>"
 
 
 class Parts(NamedTuple):
-    """The texts of a recipe's parts; ``scope`` is ``all`` and ``post`` empty where they are left out."""
+    """The texts of a recipe's parts; left out, ``scope`` is ``all``, ``weighting`` and ``post`` are empty."""
 
     method: str
+    weighting: str
     steps: tuple[str, ...]
     scope: str
     post: str
@@ -25,13 +27,16 @@ def split(text: str) -> Parts:
     pieces = list(_pieces(text))
     signs = "".join(sign for sign, _ in pieces[1:])
     ranks = [_RANKS[sign] for sign in signs]
-    if ranks != sorted(ranks) or signs.count("@") > 1 or signs.count(">") > 1:
+    if ranks != sorted(ranks) or any(signs.count(sign) > 1 for sign in _ONCE):
         raise AuditError("E260", f"the signs of {text.strip()!r} stand as {' '.join(signs)}", _FORM)
     empty = [sign for sign, part in pieces if not part]
     if pieces[0][1] and empty:
         raise AuditError("E260", f"nothing stands behind {empty[0]} in {text.strip()!r}", _FORM)
     by_sign = {sign: [part for found, part in pieces[1:] if found == sign] for sign in _RANKS}
-    return Parts(pieces[0][1], tuple(by_sign["+"]), *(by_sign["@"] or ["all"]), *(by_sign[">"] or [""]))
+    (weighting,), (scope,), (post,) = (
+        by_sign[sign] or [left] for sign, left in (("*", ""), ("@", "all"), (">", ""))
+    )
+    return Parts(pieces[0][1], weighting, tuple(by_sign["+"]), scope, post)
 
 
 def _pieces(text: str) -> Iterator[tuple[str, str]]:

@@ -6,16 +6,17 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from audit.methods.base import METHODS, POSTS, STEPS, default_budget, kind, spends
+from audit.methods.base import METHODS, POSTS, STEPS, WEIGHTINGS, default_budget, kind, spends
 
 
 @dataclass(frozen=True)
 class MethodRow:
-    """One registered objective, edit, step or post-calibration.
+    """One registered objective, edit, driver, weighting, step or post-calibration.
 
     ``parameters`` and ``budget`` map names to defaults; only methods have a budget. ``cost`` of a method counts
-    forward-equivalents per step, graddiff = 1; that of a step multiplies it; that of a post-calibration is the
-    largest number of scoring passes over its retain sequences. ``never``: when a step leaves the update alone.
+    forward-equivalents per step, graddiff = 1; that of a step multiplies it; that of a weighting is spent once, in
+    epochs of graddiff; that of a post-calibration is the largest number of scoring passes over its retain sequences.
+    ``never``: when a step leaves the update alone.
     """
 
     name: str
@@ -32,9 +33,10 @@ class MethodRow:
 
 
 def methods_table() -> list[MethodRow]:
-    """Return one row per registered method, then per step, then per post-calibration, each by name."""
+    """Return one row per registered method, weighting, step and post-calibration, in this order, each by name."""
     return [
         *(_method(METHODS[name]) for name in METHODS),
+        *(_row(WEIGHTINGS[name], kind="weighting", family="weighting") for name in WEIGHTINGS),
         *(_row(STEPS[name], kind="step", family="step", never=STEPS[name].never) for name in STEPS),
         *(_row(POSTS[name], kind="post", family="post-calibration") for name in POSTS),
     ]

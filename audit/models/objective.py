@@ -7,13 +7,12 @@ the floors above.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from audit.models.batches import Batch, Example
+from audit.models.batches import Batch
 from audit.models.context import Context
 
 if TYPE_CHECKING:
@@ -73,10 +72,13 @@ class Objective(Protocol):
 
 
 class Weighting(Protocol):
-    """Decides how often each forget sequence is seen."""
+    """Decides how often each forget sequence is seen, which weighs its share of the forget term in expectation."""
 
-    def weights(self, context: Context, forget: Sequence[Example]) -> np.ndarray:
-        """Return non-negative weights, shape (len(forget),); sequences are drawn in proportion to them."""
+    def weights(self, context: Context, share: float) -> np.ndarray:
+        """Return how often an epoch holds each of ``context.forget_examples``, shape (F,), >= 0, of mean 1.
+
+        ``share`` of the steps is done, in [0, 1). Asked before every step; ``context.remember`` keeps what holds.
+        """
         ...
 
 

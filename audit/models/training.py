@@ -7,9 +7,11 @@ seed fixes every bit of the result.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,7 +65,8 @@ def train(
     """Train ``model`` in place; the same arguments give the same weights bit by bit.
 
     ``model.network`` becomes a PEFT wrapper when ``scope`` is LoRA. Every step sees ``budget.batch`` forget
-    sequences and as many retain sequences (fewer where a side is smaller).
+    sequences and as many retain sequences (fewer where a side is smaller). With ``weighting`` a forget sequence
+    is drawn as often as its weight says; weights that are all 1 give the same bits as none.
     """
     uses_retain = "retain" in objective.needs and budget.retain_weight != 0 and bool(retain)
     uses_forget = budget.forget_weight != 0 and bool(forget)
@@ -77,12 +80,14 @@ def train(
     (scope or Scope()).apply(model, seed=seed)
     parameters = [p for p in model.network.parameters() if p.requires_grad]
     adamw = torch.optim.AdamW(parameters, lr=budget.lr, weight_decay=budget.weight_decay, fused=True)
-    weights = weighting.weights(context, forget) if weighting else None
+    weigh = partial(_weights, weighting, context, budget.steps) if weighting else None
     size = min(budget.batch, len(forget)) if uses_forget else budget.batch
     sides = _Sides(
         objective,
         budget,
-        _stream(forget, size, generator(seed, "forget order"), weights) if uses_forget else None,
+        _stream(forget, size, generator(seed, "forget order"), weigh, generator(seed, "forget weights"))
+        if uses_forget
+        else None,
         _stream(retain, min(size, len(retain)), generator(seed, "retain order")) if uses_retain else None,
         tuple(steps),
     )
@@ -225,21 +230,44 @@ def _correct(update: Update, before: Sequence[Any], steps: Sequence[Step]) -> No
 
 
 def _stream(
-    examples: Sequence[Example], size: int, dice: np.random.Generator, weights: np.ndarray | None = None
+    examples: Sequence[Example],
+    size: int,
+    dice: np.random.Generator,
+    weigh: Callable[[int], np.ndarray] | None = None,
+    luck: np.random.Generator | None = None,
 ) -> Iterator[list[Example]]:
-    """Yield batches of shuffled epochs without end; with ``weights`` independent weighted draws instead."""
+    """Yield batches of shuffled epochs without end; an epoch ends early where a step's weights differ from its own."""
     queue: list[int] = []
-    share = None if weights is None else np.asarray(weights, float) / np.sum(weights)
-    while True:
+    weights = np.ones(len(examples))
+    for step in itertools.count():
+        wanted = weigh(step) if weigh else weights
+        if not np.array_equal(wanted, weights):
+            queue, weights = [], wanted
         while len(queue) < size:
-            fresh = (
-                dice.permutation(len(examples))
-                if share is None
-                else dice.choice(len(examples), size, p=share)
-            )
-            queue += fresh.tolist()
+            epoch = _copies(weights, luck) if luck else np.arange(len(examples))
+            queue += epoch[dice.permutation(len(epoch))].tolist()
         yield [examples[index] for index in queue[:size]]
         queue = queue[size:]
+
+
+def _copies(weights: np.ndarray, luck: np.random.Generator) -> np.ndarray:
+    """Return F indices, each as often as its weight in expectation: the weight rounded down or up.
+
+    Systematic sampling, so that whole weights are met exactly.
+    """
+    ends = np.cumsum(weights)
+    ends[-1] = len(weights)
+    start = (luck.integers(1 << 20) + 0.5) / (1 << 20)  # rounding of a sum never reaches a whole number
+    counts = np.diff(np.floor(ends + start), prepend=0.0).astype(int)
+    return np.repeat(np.arange(len(weights)), counts)
+
+
+def _weights(weighting: Weighting, context: Context, steps: int, step: int) -> np.ndarray:
+    weights = np.asarray(weighting.weights(context, step / steps), dtype=np.float64)
+    count = len(context.forget_examples)
+    if weights.shape != (count,) or not (weights >= 0).all() or abs(weights.mean() - 1) > 1e-6:
+        raise ValueError(f"{weighting} must give {count} weights >= 0 of mean 1, gave {weights}")
+    return weights
 
 
 def _optimizers(

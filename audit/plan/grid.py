@@ -141,7 +141,8 @@ def _with(text: str, values: Mapping[str, str]) -> str:
     inner = ", ".join([part for part in given if part] + [f"{k}={v}" for k, v in values.items()])
     method = f"{name.strip()}({inner})" if inner else name
     after = f" > {parts.post}" if parts.post else ""
-    return " ".join([method, *(f"+ {step}" for step in parts.steps), f"@{parts.scope}{after}"])
+    weighted = [f"* {parts.weighting}"] if parts.weighting else []
+    return " ".join([method, *weighted, *(f"+ {step}" for step in parts.steps), f"@{parts.scope}{after}"])
 
 
 def _sizes(texts: int, values: Mapping[str, list[str]]) -> str:

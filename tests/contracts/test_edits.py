@@ -18,7 +18,7 @@ from audit.models.digests import weight_digest
 from audit.models.scope import Scope
 from audit.models.training import Budget
 
-NAMES = [name for name in METHODS.names() if kind(METHODS[name]()) == "edit"]
+NAMES = [name for name in METHODS.names() if kind(METHODS[name]()) in ("edit", "driver")]
 ON_ADAPTERS = [name for name in NAMES if "adapter" in METHODS[name]().needs]
 PLAIN = [name for name in NAMES if name not in ON_ADAPTERS]
 

@@ -1,0 +1,1 @@
+"""One file per driver: an edit that runs trainings of its own, one after the other."""

@@ -1,0 +1,1 @@
+"""One file per weighting: a frozen record that says how often each forget sequence is seen."""
