@@ -52,7 +52,7 @@ def final_norm(network: Any) -> Any:
 def lens(model: LanguageModel, probes: Sequence[Probe], batch_tokens: int | None = None) -> list[Lens]:
     """Return what each block tells of every probe's answer, in order, EOS left out; question and answer are given."""
     found: dict[int, Lens] = {}
-    for chosen, batch in _batches(model, probes, batch_tokens):
+    for chosen, batch in answer_batches(model, probes, batch_tokens):
         logp, greedy = _read(model, batch)
         sizes = torch.bincount(batch.rows, minlength=len(batch)).cumsum(0)[:-1].tolist()
         parts = zip(np.split(logp, sizes, axis=1), np.split(greedy, sizes, axis=1), strict=True)
@@ -65,17 +65,18 @@ def question_states(
 ) -> np.ndarray:
     """Return (L, n, H) float64: each block's output at the last token of every question, where the answer starts."""
     found: dict[int, np.ndarray] = {}
-    for chosen, batch in _batches(model, probes, batch_tokens):
+    for chosen, batch in answer_batches(model, probes, batch_tokens):
         first = torch.tensor(np.unique(batch.rows.cpu().numpy(), return_index=True)[1]).to(batch.rows.device)
-        states, _ = _states(model, batch, batch.rows[first], batch.positions[first])
+        states, _ = block_states(model, batch, batch.rows[first], batch.positions[first])
         stacked = torch.stack(states).double().cpu().numpy()
         found |= {index: stacked[:, place] for place, index in enumerate(chosen)}
     return np.stack([found[index] for index in range(len(probes))], axis=1)
 
 
-def _batches(
+def answer_batches(
     model: LanguageModel, probes: Sequence[Probe], batch_tokens: int | None
 ) -> Iterator[tuple[list[int], Batch]]:
+    """Yield (indices of probes, their batch), answers without EOS; every probe is in one batch."""
     encoded = [model.encode(probe.question, probe.answer) for probe in probes]
     bare = [Encoded(item.ids[: len(item.ids) - item.eos], item.answer_start, False) for item in encoded]
     limit = batch_tokens or BATCH_TOKENS[model.device.type]
@@ -85,7 +86,7 @@ def _batches(
 
 def _read(model: LanguageModel, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     """Return (L, N) log-probabilities and arg max hits of a batch's answer tokens, block by block."""
-    states, last = _states(model, batch, batch.rows, batch.positions)
+    states, last = block_states(model, batch, batch.rows, batch.positions)
     norm = final_norm(model.network)
     logps, hits = [], []
     with torch.inference_mode(), inference_context(model):
@@ -97,7 +98,7 @@ def _read(model: LanguageModel, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     return torch.stack(logps).double().cpu().numpy(), torch.stack(hits).cpu().numpy()
 
 
-def _states(
+def block_states(
     model: LanguageModel, batch: Batch, rows: Tensor, positions: Tensor
 ) -> tuple[list[Tensor], Tensor]:
     """Return every block's output, L times (N, H), and the final hidden states (N, H), at the given positions."""
