@@ -1,11 +1,13 @@
 """Recipes: a method, a weighting, steps, a scope and a post-calibration as one line of text.
 
-    npo(beta=0.1, lr=0.0003, steps=180) * guard + gu @lora(16) > uwc(0.95)
+    npo(beta=0.1, lr=0.0003, steps=180) * guard + gu @lora(16) at 60 > uwc(0.95)
 
 ``* weighting`` decides how often each forget sequence is seen; ``+ step`` changes the updates of the step loop,
-several from left to right; ``@scope`` says which weights may move; ``> post`` moves the finished model along a path that starts at the model before unlearning. Keywords of
-the method that name a field of ``Budget`` go to the budget. What is not given takes its default, and the
-canonical text writes everything back, so a changed default never changes an old lock.
+several from left to right; ``@scope`` says which weights may move; ``at 60`` takes the weights that this training of
+180 steps has after 60 (with the rates and the seed of the whole: another candidate than a training of 60 steps);
+``> post`` moves the finished model along a path that starts at the model before unlearning. Keywords of the method
+that name a field of ``Budget`` go to the budget. What is not given takes its default, and the canonical text writes
+everything back, so a changed default never changes an old lock.
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ from audit.core.progress import NullProgress, Progress
 from audit.core.registry import Call, Registry, canonical, construct, parse_call, short
 from audit.methods.base import METHODS, POSTS, STEPS, WEIGHTINGS, Edit, default_budget, spends
 from audit.methods.grammar import split
+from audit.models.checkpoints import Checkpoints
 from audit.models.load import LanguageModel
 from audit.models.scope import Scope, parse_scope
-from audit.models.training import Budget, Example, train
+from audit.models.training import Budget, Callback, Example, train
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Recipe:
     steps: tuple[Any, ...] = ()  # registered step transforms, applied from left to right
     post: Any = None  # a registered post-calibration
     weighting: Any = None  # a registered weighting
+    at: int | None = None  # steps after which the training stops; None: it runs to its end
 
     def __str__(self) -> str:
         """Return the canonical text: every parameter, every budget field in use, the scope."""
@@ -52,7 +56,17 @@ class Recipe:
     @property
     def around(self) -> str:
         """Return the text behind the method: weighting, steps, scope and post-calibration."""
-        return " ".join(self._around(short, scope=True))
+        return " ".join([*self._before(short, scope=True), *self._behind(short)])
+
+    @property
+    def training(self) -> Recipe:
+        """The whole training that this takes its weights from: without ``at`` and without post-calibration."""
+        return dataclasses.replace(self, at=None, post=None)
+
+    @property
+    def taken(self) -> int:
+        """Steps behind the weights."""
+        return self.budget.steps if self.at is None else self.at
 
     @property
     def cost(self) -> float:
@@ -66,13 +80,16 @@ class Recipe:
     def _text(self, values: Mapping[str, Any], write: Any, *, scope: bool) -> str:
         inside = ", ".join(f"{key}={_word(value)}" for key, value in values.items())
         call = f"{self.method.name}({inside})" if inside else self.method.name
-        return " ".join([call, *self._around(write, scope=scope)])
+        stop = [] if self.at is None else [f"at {self.at}"]
+        return " ".join([call, *self._before(write, scope=scope), *stop, *self._behind(write)])
 
-    def _around(self, write: Any, *, scope: bool) -> list[str]:
+    def _before(self, write: Any, *, scope: bool) -> list[str]:
         weighting = [f"* {write(self.weighting)}"] if self.weighting is not None else []
         steps = [f"+ {write(step)}" for step in self.steps]
-        where = [f"@{self.scope}"] if scope else []
-        return [*weighting, *steps, *where, *([f"> {write(self.post)}"] if self.post is not None else [])]
+        return [*weighting, *steps, *([f"@{self.scope}"] if scope else [])]
+
+    def _behind(self, write: Any) -> list[str]:
+        return [f"> {write(self.post)}"] if self.post is not None else []
 
 
 def parse_recipe(text: str) -> Recipe:
@@ -83,7 +100,8 @@ def parse_recipe(text: str) -> Recipe:
     AuditError: E110 an unknown part, E111 not of the form, E112 a wrong parameter, E260
         parts in the wrong order, E261 a part in another's place, E262 a step twice, E263 steps on an edit,
         E264 a step without the term it works on, E265 an edit that fits no adapter, E220 a weighting on an edit,
-        E221 a weighting without a forget term, and the scope's own.
+        E221 a weighting without a forget term, E464 to E466 a step that the training does not stop after,
+        and the scope's own.
 
     """
     parts = split(text)
@@ -99,9 +117,10 @@ def parse_recipe(text: str) -> Recipe:
         tuple(_built(part, STEPS) for part in parts.steps),
         _built(parts.post, POSTS) if parts.post else None,
         _built(parts.weighting, WEIGHTINGS) if parts.weighting else None,
+        parts.at,
     )
     _refuse_senseless(recipe)
-    return recipe
+    return dataclasses.replace(recipe, at=None) if recipe.at == recipe.budget.steps else recipe
 
 
 def canonical_recipe(text: str) -> str:
@@ -116,8 +135,12 @@ def run_recipe(
     retain: Sequence[Example],
     seed: int,
     progress: Progress | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> LanguageModel:
-    """Return a new model unlearned by ``recipe``; the given one stays bit-identical."""
+    """Return a new model unlearned by ``recipe``; the given one stays bit-identical.
+
+    ``callbacks`` look on at every step of a training; an edit has none.
+    """
     made = model.clone()
     method, budget, scope = recipe.method, recipe.budget, recipe.scope
     if isinstance(method, Edit):
@@ -133,6 +156,7 @@ def run_recipe(
             seed=seed,
             steps=recipe.steps,
             weighting=recipe.weighting,
+            callbacks=callbacks if recipe.at is None else (*callbacks, Checkpoints((recipe.at,))),
             progress=progress or NullProgress(),
         )
     if recipe.post is not None:
@@ -167,6 +191,8 @@ def _refuse_misplaced(name: str, wanted: Registry[Any]) -> None:
 def _refuse_senseless(recipe: Recipe) -> None:
     """Refuse combinations that name existing parts but mean nothing."""
     method, budget, names = recipe.method, recipe.budget, [step.name for step in recipe.steps]
+    if recipe.at is not None:
+        _refuse_no_checkpoint(recipe, recipe.at)
     if len(set(names)) < len(names):
         raise AuditError("E262", f"steps are {', '.join(names)}", "name each step once")
     if isinstance(method, Edit):
@@ -207,6 +233,19 @@ def _refuse_senseless(recipe: Recipe) -> None:
                     f"{step.name} works on the {side} gradient, {method.name} computes none here",
                     f"choose a method with a {side} term, such as graddiff, and a {side}_weight above 0",
                 )
+
+
+def _refuse_no_checkpoint(recipe: Recipe, at: int) -> None:
+    if isinstance(recipe.method, Edit):
+        raise AuditError(
+            "E465", f"{recipe.method.name} is an edit, it has no weights at step {at}", "leave `at` out"
+        )
+    if not 1 <= at <= recipe.budget.steps:
+        raise AuditError(
+            "E466",
+            f"a training of {recipe.budget.steps} steps has no checkpoint at {at}",
+            f"name a step from 1 to {recipe.budget.steps}, or train longer",
+        )
 
 
 def _refuse_unknown(call: Call, known: list[str]) -> None:

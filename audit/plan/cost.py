@@ -18,6 +18,7 @@ from audit.attacks.base import ATTACKS, TIERS, Attack, Tier
 from audit.core.errors import AuditError
 from audit.data.records import Corpus, Side, Subject
 from audit.methods.compose import parse_recipe
+from audit.methods.trajectory import trainings
 from audit.models.load import folder_digest
 from audit.plan.schema import Given, Plan
 
@@ -97,7 +98,10 @@ def _unlearning(plan: Plan, corpus: Corpus, tokens: Mapping[str, float]) -> floa
     recipes = [parse_recipe(item) for item in plan.candidates if not isinstance(item, Given)]
     sequences = sum(len(s.probes) for side in SIDES[:2] for s in corpus.side(side))
     per_sequence = (tokens["forget"] + tokens["retain"]) / max(sequences, 1)
-    return sum(r.cost * r.budget.steps * 2 * r.budget.batch * per_sequence * 6 for r in recipes)
+    return sum(
+        t.recipe.cost * t.steps * 2 * t.recipe.budget.batch * per_sequence * 6
+        for t in trainings(recipes).values()
+    )
 
 
 def _references(tokens: Mapping[str, float]) -> float:

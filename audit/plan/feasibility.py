@@ -11,9 +11,11 @@ from audit.core.errors import AuditError
 from audit.core.registry import canonical, parse_call
 from audit.data.records import Corpus
 from audit.methods.compose import parse_recipe
+from audit.methods.trajectory import trainings
 from audit.plan.corpus import corpus_of
 from audit.plan.cost import Cost, estimate
 from audit.plan.depth import check_scopes
+from audit.plan.exact import check_exact
 from audit.plan.forget_losses import OF_SECRETS
 from audit.plan.ordering import resolve
 from audit.plan.prospects import Prospect, Question, prospect, questions
@@ -28,6 +30,7 @@ class Assessment:
     """Everything ``plan`` prints; the last of ``prospects`` is about utility, those before it about forgetting."""
 
     candidates: int
+    trainings: int  # fewer than candidates where several are checkpoints or post-calibrations of one
     sweeps: tuple[str, ...]  # "6 of npo over lr, steps": candidates that one curve joins
     attacks: int
     clauses: int
@@ -48,6 +51,11 @@ class Assessment:
         """What can be shown about harm to retained subjects."""
         return self.prospects[-1]
 
+    @property
+    def _shared(self) -> str:
+        kinds = "training" if self.trainings == 1 else "trainings"
+        return f" from {self.trainings} {kinds}" if 0 < self.trainings < self.candidates else ""
+
     def to_json(self) -> dict[str, Any]:
         """Return a plain JSON object; it holds, for every prospect, the same units under every bound."""
         return asdict(self) | {"prospects": [item.to_json() for item in self.prospects]}
@@ -56,7 +64,7 @@ class Assessment:
         """Return the assessment as text."""
         u = self.units
         return [
-            f"{self.candidates} candidates under {self.attacks} attacks ({self.clauses} clauses each)",
+            f"{self.candidates} candidates{self._shared} under {self.attacks} attacks ({self.clauses} clauses each)",
             *([f"sweeps: {'; '.join(self.sweeps)}"] if self.sweeps else []),
             f"forget: {u['forget tune']} tune · {u['forget calibrate']} opened · {u['forget sealed']} sealed"
             f"   retain: {u['retain tune']} · {u['retain calibrate']} · {u['retain sealed']}   twins: {u['twin threshold']}",
@@ -76,8 +84,10 @@ def assess(plan: Plan) -> Assessment:
     clauses = _clauses(plan)
     warnings = tuple(_warnings(plan, corpus, sizes))
     ordering = resolve(plan, sizes)
+    written = [item for item in plan.candidates if not isinstance(item, Given)]
     return Assessment(
         candidates=len(plan.candidates),
+        trainings=len(trainings(map(parse_recipe, written))),
         sweeps=tuple(_sweeps(plan)),
         attacks=len(attacks),
         clauses=clauses,
@@ -100,6 +110,7 @@ def refuse(plan: Plan, corpus: Corpus, sizes: ResolvedSizes) -> Sequence[Questio
         if not isinstance(item, Given):
             parse_recipe(item)  # a name that does not exist is said before anything is computed
     check_scopes(plan)
+    check_exact(plan)
     demand_primary(plan, corpus)
     asked = questions(plan, corpus, sizes, _clauses(plan))
     for question in asked:

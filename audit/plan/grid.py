@@ -2,8 +2,10 @@
 
     {sweep: npo(retain_weight=2), lr: {log: [1e-5, 1e-3], n: 3}, steps: [30, 60]}
 
-is six candidates: every combination of the values, the last parameter fastest. The lock lists each of them and
-the error probability is shared among all, so a wider search costs evidence and not honesty.
+is six candidates: every combination of the values, the last parameter fastest. With ``trajectory: true`` the values
+of ``steps`` are checkpoints of one training, the longest; a post-calibration's name sweeps its first parameter
+(``path: [0.5, 1]``). The lock lists each candidate and the error probability is shared among all, so a wider search
+costs evidence and not honesty.
 """
 
 from __future__ import annotations
@@ -16,10 +18,12 @@ from typing import Any
 import numpy as np
 
 from audit.core.errors import AuditError
+from audit.methods.base import POSTS
 from audit.methods.compose import parse_recipe
 from audit.methods.grammar import split
 
 SWEEP = "sweep"
+TRAJECTORY = "trajectory"
 MOST = 100  # recipes of one sweep; more are a typing error, or a search that no audit can pay for
 _DIGITS = (3, 6, 17)  # of the values inside a range: as few as tell them apart, so that recipes stay legible
 _RANGES = ("log", "linear")
@@ -39,7 +43,10 @@ def expand(candidates: Any) -> Any:
 def recipes(sweep: Mapping[str, Any]) -> list[str]:
     """Return the recipes of one sweep, shortest texts, all different."""
     texts = _bases(sweep[SWEEP])
-    values = {name: _values(str(name), given) for name, given in sweep.items() if name != SWEEP}
+    values = {
+        name: _values(str(name), given) for name, given in sweep.items() if name not in (SWEEP, TRAJECTORY)
+    }
+    whole = _longest(sweep[TRAJECTORY], values) if TRAJECTORY in sweep else None
     count = len(texts) * math.prod(map(len, values.values()))
     if count > MOST:
         raise AuditError(
@@ -48,7 +55,10 @@ def recipes(sweep: Mapping[str, Any]) -> list[str]:
             "thin it out: each candidate takes its share of the error probability",
         )
     points = itertools.product(texts, *values.values())
-    made = [parse_recipe(_with(text, dict(zip(values, point, strict=True)))).short for text, *point in points]
+    made = [
+        parse_recipe(_with(text, dict(zip(values, point, strict=True)), whole)).short
+        for text, *point in points
+    ]
     if len(set(made)) < len(made):
         raise AuditError(
             "E273", f"{len(made) - len(set(made))} of {len(made)} recipes of a sweep repeat", "name each once"
@@ -67,10 +77,24 @@ def _bases(given: Any) -> list[str]:
     return list(texts)
 
 
+def _longest(given: Any, values: Mapping[str, list[str]]) -> str | None:
+    """Return the steps of the training whose checkpoints the sweep's ``steps`` are; None without trajectories."""
+    if given is False:
+        return None
+    if given is not True or len(values.get("steps", ())) < 2:
+        raise AuditError(
+            "E467",
+            f"`trajectory` is {given!r}, with {len(values.get('steps', ()))} values of steps",
+            "write {sweep: npo, steps: [30, 60, 90], trajectory: true}",
+        )
+    return max(values["steps"], key=float)
+
+
 def _values(name: str, given: Any) -> list[str]:
     """Return the values of one parameter as they stand in a recipe."""
     if not name.isidentifier():
-        raise AuditError("E271", f"{name!r} is no parameter's name", _FORM)
+        quotes = 'put a recipe that holds a comma in quotes: {sweep: "npo(lr=1e-4, beta=0.2)"}'
+        raise AuditError("E271", f"{name!r} is no parameter's name", quotes if ")" in name else _FORM)
     if isinstance(given, Mapping):
         return [_word(name, value) for value in _range(name, given)]
     values = given if isinstance(given, list | tuple) else [given]
@@ -133,16 +157,25 @@ def _word(name: str, value: Any) -> str:
     )
 
 
-def _with(text: str, values: Mapping[str, str]) -> str:
-    """Return the recipe with ``values`` among its method's parameters; one given twice is E112."""
+def _with(text: str, values: Mapping[str, str], whole: str | None) -> str:
+    """Return the recipe with ``values`` among its method's parameters; one given twice is E112.
+
+    With ``whole`` steps of training the value of ``steps`` is the checkpoint. A post-calibration's goes behind ``>``.
+    """
     parts = split(text)
+    posts = [*([parts.post] if parts.post else []), *(f"{k}({v})" for k, v in values.items() if k in POSTS)]
+    stops = [*([parts.at] if parts.at is not None else []), *([values["steps"]] if whole else [])]
+    if len(posts) > 1 or len(stops) > 1:
+        twice = "post-calibration" if len(posts) > 1 else "checkpoint"
+        raise AuditError("E468", f"the recipes of a sweep of {text!r} have a second {twice}", "leave one out")
+    values = {k: v for k, v in values.items() if k not in POSTS} | ({"steps": whole} if whole else {})
     name, bracket, inside = parts.method.partition("(")
     given = [inside.rstrip().removesuffix(")").strip().removesuffix(",")] if bracket else []
     inner = ", ".join([part for part in given if part] + [f"{k}={v}" for k, v in values.items()])
     method = f"{name.strip()}({inner})" if inner else name
-    after = f" > {parts.post}" if parts.post else ""
+    after = [f"at {stop}" for stop in stops] + [f"> {post}" for post in posts]
     weighted = [f"* {parts.weighting}"] if parts.weighting else []
-    return " ".join([method, *weighted, *(f"+ {step}" for step in parts.steps), f"@{parts.scope}{after}"])
+    return " ".join([method, *weighted, *(f"+ {step}" for step in parts.steps), f"@{parts.scope}", *after])
 
 
 def _sizes(texts: int, values: Mapping[str, list[str]]) -> str:

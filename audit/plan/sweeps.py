@@ -37,9 +37,13 @@ class Sweep:
             name: int(value) if whole else float(value)
             for name, value, whole in zip(self.parameters, values, self.whole, strict=True)
         }
+        for name, tried in zip(self.names, self.values, strict=True):
+            if np.array_equal(tried, values):
+                return parse_recipe(name).short
         first = self._first
+        at = None if "steps" in given else first.at  # proposed is a training of its own
         return dataclasses.replace(
-            first, method=_with(first.method, given), budget=_with(first.budget, given)
+            first, method=_with(first.method, given), budget=_with(first.budget, given), at=at
         ).short
 
 
@@ -91,7 +95,8 @@ def _fixed(recipe: Recipe) -> _Key:
 
 
 def _fields(recipe: Recipe) -> dict[str, Any]:
-    return dataclasses.asdict(recipe.method) | dataclasses.asdict(recipe.budget)
+    """Return the numbers and words of a recipe; ``steps`` are those taken, by a checkpoint fewer than by the whole."""
+    return dataclasses.asdict(recipe.method) | dataclasses.asdict(recipe.budget) | {"steps": recipe.taken}
 
 
 def _positive(value: Any) -> bool:

@@ -13,7 +13,8 @@ from audit.core.progress import NullProgress, Progress
 from audit.measurements import store
 from audit.measurements.table import KEY_COLUMNS, Measurements
 from audit.runs.collect import Configured, labelled, not_asked
-from audit.runs.coordinator import MEASUREMENTS, Coordinator, measure_job, numerics
+from audit.runs.coordinator import MEASUREMENTS, Coordinator
+from audit.runs.specs import measure_job, numerics
 
 pd = lazy("pandas")
 

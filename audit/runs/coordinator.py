@@ -14,23 +14,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audit.attacks.base import ATTACKS
 from audit.core.digest import digest_json
 from audit.core.errors import AuditError
 from audit.core.lazy import lazy
 from audit.core.progress import NullProgress, Progress
 from audit.measurements import store
-from audit.methods.compose import parse_recipe
-from audit.models.load import compute_dtype, resolve_device
-from audit.plan.schema import Given
 from audit.runs import eligibility, split
-from audit.runs.backends.local import LocalBackend, default_workers, device_kind
+from audit.runs.backends.local import LocalBackend, default_workers
+from audit.runs.candidates import Workshop
 from audit.runs.collect import Configured, collect
-from audit.runs.company import company_spec
 from audit.runs.job import Job, Jobs, write_json
 from audit.runs.lease import COORDINATOR, Leases
 from audit.runs.project import Ledger
 from audit.runs.references import accept_laboratory, reference_jobs
+from audit.runs.specs import measure_job, numerics
 from audit.runs.world import SIDES, World
 
 pd = lazy("pandas")
@@ -84,7 +81,7 @@ class Coordinator:
         for role, folder in places.items():
             if folder is not None:
                 self.world.store_checkpoint(weights[role], folder)
-        named = {role: digest for role, digest in weights.items() if role != "model"}
+        named = {role: digest for role, digest in weights.items() if role not in ("model", "base")}
         trained = reference_jobs(self.world, numerics(self.device))
         self._stage("train references", list(trained.values()))
         digests = {role: self._checkpoint_of(job) for role, job in trained.items()}
@@ -111,23 +108,7 @@ class Coordinator:
 
     def _candidates(self, original: str) -> list[Configured]:
         """Make every candidate; the measuring jobs follow when the split is drawn."""
-        plan, start = self.world.lock.plan, self.world.lock.content["weights"].get("model", original)
-        made: list[tuple[str, Job | None, str]] = []
-        for text, item in zip(self.world.lock.configurations, plan.candidates, strict=True):
-            if isinstance(item, Given):
-                digest = text.removeprefix("given(").removesuffix(")")
-                self.world.store_checkpoint(digest, item.given, base=original)
-                made.append((text, None, digest))
-            else:
-                made.append((text, self._unlearn_job(text, start), ""))
-        self._stage("unlearn", [job for _, job, _ in made if job])
-        return [self._configured(text, job, digest) for text, job, digest in made]
-
-    def _configured(self, text: str, job: Job | None, digest: str) -> Configured:
-        failure = self.jobs.failure(job.key) if job else None
-        if job and not failure:
-            digest = self._checkpoint_of(job)
-        return Configured(text, "candidate", digest, (), failure)
+        return Workshop(self.world, self.jobs, numerics(self.device), self._stage).make(original)
 
     def _split(self, eligible: eligibility.Eligibility, candidates: list[Configured]) -> list[split.Unit]:
         lists, digest = self.world.lock.content["lists"], self.world.lock.digest
@@ -190,18 +171,10 @@ class Coordinator:
 
     # -- jobs --------------------------------------------------------------------------------------------------
 
-    def _unlearn_job(self, recipe: str, start: str) -> Job:
-        spec = {"kind": "unlearn", "recipe": recipe, "start": start} | self._common()
-        built = parse_recipe(recipe)
-        return Job(spec, built.short, cost=built.cost * built.budget.steps)
-
     def _measure_job(
         self, name: str, digest: str, references: dict[str, str], attack: str, units: dict[str, list[str]]
     ) -> Job:
         return measure_job(self.world, name, digest, references, attack, units, numerics(self.device))
-
-    def _common(self) -> dict[str, Any]:
-        return common_spec(self.world, numerics(self.device))
 
     def _checkpoint_of(self, job: Job) -> str:
         self._demand([job])
@@ -266,6 +239,7 @@ class Coordinator:
 
     def _stage(self, name: str, jobs: list[Job]) -> None:
         """Put jobs into the queue, dearest first, and wait until each is done or failed."""
+        jobs = list({job.key: job for job in jobs}.values())  # equal weights are measured once
         if not jobs:
             return
         self.progress.start(name, len(jobs))
@@ -303,55 +277,3 @@ class Coordinator:
         write_json(
             self.run / "queue.json", {"closed": closed, "stage": stage, "jobs": [asdict(job) for job in jobs]}
         )
-
-
-def numerics(device: str) -> dict[str, str]:
-    """Return what of the machine enters a job key: the kind of device and the precision there."""
-    kind = device_kind(device)
-    return {
-        "device": kind,
-        "dtype": "float32" if kind == "cpu" else str(compute_dtype(resolve_device(device))),
-    }
-
-
-def common_spec(world: World, numeric: dict[str, str]) -> dict[str, Any]:
-    """Return the part of a spec that all jobs of a run share."""
-    return {
-        "lists": world.lock.content["lists"],
-        "prompt": world.lock.plan.prompt or "default",
-        "seed": world.lock.digest,
-        **numeric,
-    }
-
-
-def measure_job(
-    world: World,
-    name: str,
-    digest: str,
-    references: dict[str, str],
-    attack: str,
-    units: dict[str, list[str]],
-    numeric: dict[str, str],
-) -> Job:
-    """Return the job that scores one checkpoint under one attack on the given units.
-
-    ``references``: role -> checkpoint digest; metrics that compare take their company from there.
-    """
-    built = ATTACKS.build(attack)
-    sides = ["forget", "retain", "twin"] if attack == "none" else ["forget", "twin"]
-    spoken = ["forget"] if "answered" in world.lock.plan.loss.primary else []  # a loss of generated text
-    chosen = {side: units[side] for side in sides if units.get(side)}
-    spec = {
-        "kind": "measure",
-        "checkpoint": digest,
-        "original": references["original"],
-        "attack": attack,
-        "attack_version": built.version,
-        "metrics": dict(world.lock.content["metrics"]),
-        "units": world.store_units(chosen),
-        "sides": sorted(chosen),
-        "generate": ["forget", "retain"] if attack == "none" else spoken,
-    } | common_spec(world, numeric)
-    if company := company_spec(world, references, world.lock.content["metrics"]):
-        spec["company"] = company
-    return Job(spec, f"{name} under {attack}", cost=built.cost)

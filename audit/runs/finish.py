@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from audit.data.records import Subject
 from audit.runs.job import Jobs
@@ -22,10 +23,10 @@ def drop_refused_weights(run: Path, keep: set[str]) -> int:
     gone = 0
     for result in sorted(jobs.folder.glob("*/result.json")):
         folder = result.parent
-        record = jobs.result(folder.name)
-        if _kind(folder) == "unlearn" and record["checkpoint"] not in keep and (folder / "weights").is_dir():
-            shutil.rmtree(folder / "weights")
-            gone += 1
+        for place, record in _made(folder, jobs.result(folder.name)):
+            if record.get("checkpoint") not in keep and (place / "weights").is_dir():
+                shutil.rmtree(place / "weights")
+                gone += 1
     return gone
 
 
@@ -39,5 +40,9 @@ def forget_list(run: Path) -> tuple[Subject, ...]:
     return World(run).raw_corpus.forget
 
 
-def _kind(folder: Path) -> str:
-    return json.loads((folder / "spec.json").read_text(encoding="utf-8"))["kind"]
+def _made(folder: Path, result: dict[str, Any]) -> list[tuple[Path, dict[str, Any]]]:
+    """Return (folder, record) of each checkpoint that a candidate's job made; none of any other job."""
+    kind = json.loads((folder / "spec.json").read_text(encoding="utf-8"))["kind"]
+    if kind not in ("unlearn", "calibrate"):
+        return []
+    return [(folder / step, record) for step, record in result.get("checkpoints", {"": result}).items()]

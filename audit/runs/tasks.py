@@ -17,12 +17,14 @@ from audit.data.records import Probe
 from audit.methods.compose import parse_recipe, run_recipe
 from audit.metrics.inputs import Company, scored_for
 from audit.metrics.measure import measure, without_generation
+from audit.models.checkpoints import Checkpoints
 from audit.models.load import LanguageModel, save, weight_digest
 from audit.models.scoring import Decoding, Scored
+from audit.models.sliced import base_of
 from audit.plan.schema import Plan
 from audit.runs.company import company_of
-from audit.runs.references import second_wordings, train
-from audit.runs.world import World
+from audit.runs.references import second_wordings, starting_model, train
+from audit.runs.world import BASE, World
 
 pd = lazy("pandas")
 torch = lazy("torch")
@@ -40,19 +42,45 @@ def perform(spec: dict[str, Any], folder: Path, world: World) -> Result:
 def _reference(spec: dict[str, Any], folder: Path, world: World) -> Result:
     model = train(spec["role"], world)
     known = second_wordings(model, world) if spec["role"] == "original" else [0, 0]
+    if model.has_adapter:
+        save(base_of(model), folder / "weights" / BASE)
     return _store(model, folder) | {"second_wordings": known}
 
 
 def _unlearn(spec: dict[str, Any], folder: Path, world: World) -> Result:
+    """Train the one checkpoint of ``spec``, or all that it lists; one of these may fail and the others stand."""
+    steps, kept = spec.get("checkpoints", ()), {}
+
+    def keep(step: int, model: LanguageModel) -> None:
+        try:
+            _refuse_divergence(model)
+            kept[str(step)] = _store(model, folder / str(step))
+        except AuditError as error:
+            kept[str(step)] = {"code": error.code, "cause": error.cause, "remedy": error.remedy}
+
     recipe = parse_recipe(spec["recipe"])
-    start = world.model(spec["start"])
+    start = starting_model(world, spec["start"], recipe)
     model = run_recipe(
         recipe,
         start,
         world.examples("forget"),
         world.examples("retain"),
         seed=world.seed("unlearn", spec["recipe"]),
+        callbacks=(Checkpoints(tuple(steps), keep),) if steps else (),
     )
+    if steps:
+        return {"checkpoints": kept}
+    _refuse_divergence(model)
+    return _store(model.merged() if start.has_adapter else model, folder)
+
+
+def _calibrate(spec: dict[str, Any], folder: Path, world: World) -> Result:
+    """Move trained weights to where the recipe's post-calibration says."""
+    recipe = parse_recipe(spec["recipe"])
+    start = starting_model(world, spec["start"], recipe)
+    model = world.model(spec["made"]).clone()
+    seed = world.seed("unlearn", str(recipe.training))
+    recipe.post.calibrate(start, model, world.examples("retain"), seed)
     _refuse_divergence(model)
     return _store(model, folder)
 
@@ -199,5 +227,6 @@ def _rows(item: Attacked, scored: Sequence[Scored], metrics: Iterable[str]) -> I
 _TASKS: dict[str, Callable[[dict[str, Any], Path, World], Result]] = {
     "reference": _reference,
     "unlearn": _unlearn,
+    "calibrate": _calibrate,
     "measure": _measure,
 }
