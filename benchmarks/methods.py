@@ -1,6 +1,6 @@
 """Every unlearning method on the laboratory, a small search at equal budget: one table.
 
-Run: python benchmarks/methods.py --out DIR [--quick] [--seeds 3] [--methods npo "npo + gu"]
+Run: python benchmarks/methods.py --out DIR [--size quick|small|full] [--seeds 3] [--methods npo "npo + gu"]
 The audit's own runner does the work, one plan per seed, with the same optimizer steps and sequences per step wherever a
 method spends them. On seed 0 every method tries the same number of settings: three learning rates, for those that steer
 representations three retain weights. The best one is trained and attacked anew under other seeds, with other persons, and
@@ -49,10 +49,12 @@ class Setting:
     attacks: tuple[str, ...]
 
 
-FULL = Setting(
-    "lab", 60, 32, (1e-4, 3e-4, 1e-3), (1200.0, 30.0, 1.0), ("none", "quantize(int4)", "relearn(steps=[25])")
-)
-QUICK = Setting("tiny", 30, 32, (1e-3,), (30.0,), ("none", "quantize(int4)", "relearn(steps=[10])"))
+RATES, WEIGHTS = (1e-4, 3e-4, 1e-3), (1200.0, 30.0, 1.0)
+SIZES = {
+    "full": Setting("lab", 60, 32, RATES, WEIGHTS, ("none", "quantize(int4)", "relearn(steps=[25])")),
+    "small": Setting("tiny", 30, 32, RATES, WEIGHTS, ("none", "quantize(int4)", "relearn(steps=[10])")),
+    "quick": Setting("tiny", 30, 32, (1e-3,), (30.0,), ("none", "quantize(int4)", "relearn(steps=[10])")),
+}
 # Their published retain weight of 1200 is for forget and retain texts that have little in common; where both ask the same
 # questions about other persons it holds everything in place, at any rate.
 STEERING = ("rmu", "rmu_adaptive", "srmu")
@@ -63,16 +65,16 @@ LEVEL = 0.5  # of both budgets: K is large, so that a laboratory of few persons 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int)
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--size", choices=SIZES, default="full")
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
         "--methods", nargs="+", help="recipes without numbers; default: everything registered"
     )
     parser.add_argument("--workers", type=int)
     asked = parser.parse_args()
-    setting = QUICK if asked.quick else FULL
+    setting = SIZES[asked.size]
     bases = asked.methods or everything()
-    seeds = [TUNING_SEED + 1 + number for number in range(asked.seeds or (1 if asked.quick else 3))]
+    seeds = [TUNING_SEED + 1 + number for number in range(asked.seeds)]
     measure({base: search(base, setting) for base in bases}, setting, TUNING_SEED, asked.out, asked.workers)
     tuned = {base: [best_of(asked.out, base, setting)] for base in bases}
     for seed in seeds:

@@ -114,13 +114,13 @@ def test_everything_registered_is_measured(benchmark):
 
 def test_every_search_spends_the_same_steps_and_sequences(benchmark):
     for base in ("npo", "ga + sure", "task_vector", "npo @lora(16)"):
-        recipes = [parse_recipe(text) for text in benchmark.search(base, benchmark.FULL)]
-        assert [r.budget.lr for r in recipes] == list(benchmark.FULL.rates)
+        recipes = [parse_recipe(text) for text in benchmark.search(base, benchmark.SIZES["full"])]
+        assert [r.budget.lr for r in recipes] == list(benchmark.SIZES["full"].rates)
         assert {(r.budget.steps, r.budget.batch) for r in recipes} == {(60, 32)}
 
 
 def test_methods_that_steer_representations_try_as_many_retain_weights_as_others_try_rates(benchmark):
-    setting = benchmark.FULL
+    setting = benchmark.SIZES["full"]
     for base in benchmark.STEERING:
         recipes = [parse_recipe(text) for text in benchmark.search(base, setting)]
         assert [r.budget.retain_weight for r in recipes] == list(setting.weights)
@@ -130,30 +130,30 @@ def test_methods_that_steer_representations_try_as_many_retain_weights_as_others
 
 def test_the_setting_that_is_reported_is_the_best_of_the_tuning_seed(benchmark, tmp_path):
     found = [made(worst=0.9, name="npo(lr=0.0001)"), made(worst=0.1, name="npo(lr=0.001)")]
-    benchmark.keep(tmp_path, "npo", benchmark.QUICK, benchmark.TUNING_SEED, found)
-    benchmark.keep(tmp_path, "npo", benchmark.QUICK, benchmark.TUNING_SEED + 1, found[:1])
-    assert benchmark.best_of(tmp_path, "npo", benchmark.QUICK) == "npo(lr=0.001)"
+    benchmark.keep(tmp_path, "npo", benchmark.SIZES["quick"], benchmark.TUNING_SEED, found)
+    benchmark.keep(tmp_path, "npo", benchmark.SIZES["quick"], benchmark.TUNING_SEED + 1, found[:1])
+    assert benchmark.best_of(tmp_path, "npo", benchmark.SIZES["quick"]) == "npo(lr=0.001)"
 
 
 def test_results_are_kept_apart_by_seed_method_and_setting(benchmark, tmp_path):
     places = {
         benchmark.place(tmp_path, base, setting, seed)
         for base in ("npo", "npo + gu", "npo > gu")
-        for setting in (benchmark.FULL, benchmark.QUICK)
+        for setting in (benchmark.SIZES["full"], benchmark.SIZES["quick"])
         for seed in (0, 1)
     }
     assert len(places) == 12
 
 
 def test_what_is_kept_is_not_measured_again(benchmark, tmp_path):
-    benchmark.keep(tmp_path, "npo", benchmark.QUICK, 0, [made()])
-    benchmark.measure({"npo": ["npo"]}, benchmark.QUICK, 0, tmp_path, None)  # would train otherwise
+    benchmark.keep(tmp_path, "npo", benchmark.SIZES["quick"], 0, [made()])
+    benchmark.measure({"npo": ["npo"]}, benchmark.SIZES["quick"], 0, tmp_path, None)  # would train otherwise
     assert not (tmp_path / "runs").exists()
-    assert benchmark.kept(tmp_path, "npo", benchmark.QUICK, 0)["configurations"] == [made()]
+    assert benchmark.kept(tmp_path, "npo", benchmark.SIZES["quick"], 0)["configurations"] == [made()]
 
 
 def test_a_combination_that_means_nothing_is_reported_with_its_code(benchmark, tmp_path):
-    searched = benchmark.search("ga + gu", benchmark.QUICK)
-    benchmark.measure({"ga + gu": searched}, benchmark.QUICK, 0, tmp_path, None)
-    (record,) = benchmark.kept(tmp_path, "ga + gu", benchmark.QUICK, 0)["configurations"]
+    searched = benchmark.search("ga + gu", benchmark.SIZES["quick"])
+    benchmark.measure({"ga + gu": searched}, benchmark.SIZES["quick"], 0, tmp_path, None)
+    (record,) = benchmark.kept(tmp_path, "ga + gu", benchmark.SIZES["quick"], 0)["configurations"]
     assert record["failure"].startswith("E264")
