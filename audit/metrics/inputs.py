@@ -10,10 +10,13 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from audit.core.errors import AuditError
 from audit.data.records import Probe
 from audit.metrics.base import METRICS
 from audit.metrics.gradients import gradient_norms
+from audit.metrics.whitebox.patching import patching_depth
 from audit.models.activations import lens
 from audit.models.load import LanguageModel
 from audit.models.packing import score_packed
@@ -38,7 +41,14 @@ INPUTS = {
     "prefix": Need("solved questions about strangers, put in front", "1 forward, longer by the prefix"),
     "gradient": Need("the gradient of the nll", "1 forward and backward, one probe at a time"),
     "layers": Need("what each block tells of the answer", "1 forward, and the output head once per block"),
+    "patching": Need(
+        "what the original tells with states of the model and of the reference",
+        "1 forward of either, 2 of the original and 2 more per block",
+    ),
 }
+
+_TOGETHER = {"patching": frozenset({"original", "reference"})}
+"""Needs that cannot be measured without others."""
 
 
 SHOTS = 5
@@ -72,15 +82,16 @@ COMPANY = tuple(Company.__dataclass_fields__)
 def refuse_unmeasurable(names: Iterable[str], brought: Collection[str]) -> None:
     """Raise E362 (no reference) or E363 (no strangers) for a metric that needs company not in ``brought``."""
     for name in names:
-        for need in sorted(METRICS[name].needs & LACKING.keys() - set(brought)):
+        for need in sorted(needs_of([name]) & LACKING.keys() - set(brought)):
             code, remedy = LACKING[need]
             cause = f"{name} needs {INPUTS[need].about}, and the plan has none"
             raise AuditError(code, cause, f"{remedy}, or leave the metric out")
 
 
 def needs_of(names: Iterable[str]) -> frozenset[str]:
-    """Return what the metrics ``names`` need, all together."""
-    return frozenset().union(*(METRICS[name].needs for name in names))
+    """Return what the metrics ``names`` need, all together, and what these needs need."""
+    named = frozenset().union(*(METRICS[name].needs for name in names))
+    return named.union(*(_TOGETHER.get(need, ()) for need in named))
 
 
 def scored_for(
@@ -167,9 +178,17 @@ def _layers(model: LanguageModel, probes: Sequence[Probe], _: Company) -> dict[s
     return {"lens": lens(model, probes)}
 
 
+def _patching(model: LanguageModel, probes: Sequence[Probe], company: Company) -> dict[str, list[Any]]:
+    assert company.original is not None
+    assert company.reference is not None
+    depths = patching_depth(model, company.original, company.reference, probes) if probes else np.array([])
+    return {"patching_depth": [None if np.isnan(value) else float(value) for value in depths]}
+
+
 _MEASURED: dict[str, Callable[[LanguageModel, Sequence[Probe], Company], dict[str, list[Any]]]] = {
     "reference": _reference,
     "prefix": _prefixed,
     "gradient": _gradient,
     "layers": _layers,
+    "patching": _patching,
 }

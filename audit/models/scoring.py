@@ -52,7 +52,8 @@ class Scored:
     deviation there. ``paraphrase_logp`` ("paraphrase") and ``wrong_logp`` ("wrong_answers"): token
     log-probabilities of the paraphrased and of each wrong answer. ``reference_logp`` ("reference"): (T,) of a
     reference model. ``prefixed_logp`` ("prefix"): after texts by strangers. ``gradient_norm`` ("gradient").
-    ``lens`` ("layers"): what each block tells of the answer.
+    ``lens`` ("layers"): what each block tells of the answer. ``patching_depth`` ("patching"): how much of the answer
+    is gone from the blocks.
     """
 
     subject: str
@@ -71,6 +72,7 @@ class Scored:
     prefixed_logp: np.ndarray | None = None
     gradient_norm: float | None = None
     lens: Lens | None = None
+    patching_depth: float | None = None
 
 
 def score(

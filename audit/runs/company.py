@@ -14,11 +14,13 @@ from audit.core.digest import digest_json
 from audit.core.seeds import generator
 from audit.data.records import Probe
 from audit.metrics.inputs import COMPANY, SHOTS, Company, needs_of
+from audit.metrics.whitebox.patching import refuse_foreign
 from audit.runs.job import write_json
 from audit.runs.split import tune_subjects
 from audit.runs.world import World
 
 _ROLES = {"original": "original", "reference": "retrained"}
+_CONTROLS = 8  # retained subjects on which exchanging states of the two references is tried
 
 
 def company_spec(world: World, references: Mapping[str, str], metrics: Iterable[str]) -> dict[str, str]:
@@ -31,8 +33,11 @@ def company_spec(world: World, references: Mapping[str, str], metrics: Iterable[
 
 
 def company_of(world: World, spec: Mapping[str, str]) -> Company:
-    """Return what ``company_spec`` named."""
+    """Return what ``company_spec`` named; E291 where a metric exchanges states that cannot be exchanged."""
     models = {need: world.model(spec[need]) for need in _ROLES if need in spec}
+    if "patching" in needs_of(world.lock.content["metrics"]):
+        retained = [probe for subject in world.corpus.retain[:_CONTROLS] for probe in subject.probes]
+        refuse_foreign(models["original"], models["reference"], retained)
     return Company(**models, prefix=_read(world, spec["prefix"]) if "prefix" in spec else ())
 
 

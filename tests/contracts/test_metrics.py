@@ -35,6 +35,7 @@ def scored(logp, greedy, generation, *, wrong, paraphrase, other, norm) -> Score
         prefixed_logp=np.full(tokens.size, other),
         gradient_norm=norm,
         lens=Lens(np.stack([tokens, tokens]), np.stack([np.asarray(greedy, dtype=bool)] * 2)),
+        patching_depth=float(1 - np.mean(greedy)),
     )
 
 
@@ -54,6 +55,8 @@ FIELDS = {
     "prefix": {"prefixed_logp": None},
     "gradient": {"gradient_norm": None},
     "layers": {"lens": None},
+    "original": {},
+    "patching": {"patching_depth": None},
 }
 
 

@@ -10,6 +10,7 @@ from locked import lock_in
 from random_networks import random_network
 
 from audit.attacks.base import ATTACKS
+from audit.core.errors import AuditError
 from audit.metrics.inputs import SHOTS
 from audit.models.laboratory import LaboratorySpec, tokenizer_for
 from audit.models.load import LanguageModel, PromptTemplate, save, weight_digest
@@ -102,3 +103,20 @@ def test_a_job_measures_both_and_the_retrained_model_has_no_gap_to_itself(compar
 
     assert gaps(retrained) == [0.0] * len(probes)
     assert all(gap != 0 for gap in gaps(candidate))
+
+
+def test_a_retrained_model_from_another_start_is_refused_before_anything_is_patched(tmp_path):
+    """Two random models: nothing that one knows outlives the states of the other."""
+    world = World(lock_in(tmp_path, metrics=["patching_depth"]), device="cpu")
+    tokenizer = tokenizer_for(world.corpus, LaboratorySpec(vocabulary=400))
+    digests = {}
+    for seed, role in enumerate(("original", "retrained")):
+        network = random_network("llama", len(tokenizer), seed=seed)
+        save(LanguageModel(network, tokenizer, PromptTemplate("qa")), tmp_path / role)
+        digests[role] = weight_digest(LanguageModel(network, tokenizer, PromptTemplate("qa")))
+        world.store_checkpoint(digests[role], tmp_path / role)
+    spec = company_spec(world, digests, ["patching_depth"])
+    assert spec == {"original": digests["original"], "reference": digests["retrained"]}
+    with pytest.raises(AuditError) as caught:
+        company_of(world, spec)
+    assert caught.value.code == "E291"
