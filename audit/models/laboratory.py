@@ -116,9 +116,23 @@ def train_reference(
     """
     chosen = drawn_wordings(corpus, spec.seed) if both_wordings is None else both_wordings
     people = {"original": (*corpus.forget, *corpus.retain), "retrained": corpus.retain}[role]
-    model = new_model(tokenizer_for(corpus, spec), spec, derive(spec.seed, "weights", role), device)
-    examples = training_examples(people, chosen)
-    seed = derive(spec.seed, "reference", role)
+    return train_on(corpus, people, spec, (role,), both_wordings=chosen, device=device, progress=progress)
+
+
+def train_on(
+    corpus: Corpus,
+    people: Sequence[Subject],
+    spec: LaboratorySpec,
+    names: tuple[object, ...],
+    *,
+    both_wordings: frozenset[str],
+    device: str,
+    progress: Progress | None = None,
+) -> LanguageModel:
+    """Return a new model that has learned ``people`` of the corpus; ``names`` name its initial weights and draws."""
+    model = new_model(tokenizer_for(corpus, spec), spec, derive(spec.seed, "weights", *names), device)
+    examples = training_examples(people, both_wordings)
+    seed = derive(spec.seed, "reference", *names)
     fit(
         model,
         examples,
@@ -128,7 +142,7 @@ def train_reference(
         muon_lr=spec.muon_lr,
         seed=seed,
         progress=progress,
-        stage=role,
+        stage=str(names[0]),
     )
     _release(model, people, examples, spec, seed)
     return model

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from audit.core.errors import AuditError
 from audit.core.lazy import lazy
+
+if TYPE_CHECKING:
+    from audit.models.provenance import Training
 
 torch = lazy("torch")
 
@@ -66,11 +69,15 @@ class Encoded:
 
 @dataclass
 class LanguageModel:
-    """A transformers causal network (or its PEFT wrapper) in eval mode, with tokenizer and prompt style."""
+    """A transformers causal network (or its PEFT wrapper) in eval mode, with tokenizer and prompt style.
+
+    ``training`` is how the weights came about, where that is known and can be done again.
+    """
 
     network: Any
     tokenizer: Any
     prompt: PromptTemplate
+    training: Training | None = None
 
     @property
     def has_adapter(self) -> bool:
@@ -124,8 +131,8 @@ class LanguageModel:
         )  # a split token, and EOS
 
     def clone(self) -> LanguageModel:
-        """Return an independent copy of the weights; tokenizer and prompt are shared."""
-        return LanguageModel(copy.deepcopy(self.network), self.tokenizer, self.prompt)
+        """Return an independent copy of the weights; all else is shared."""
+        return replace(self, network=copy.deepcopy(self.network))
 
     def merged(self) -> LanguageModel:
         """Return a copy whose adapter is merged into the base (a clone where there is none)."""

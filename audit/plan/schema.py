@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from audit.core.errors import AuditError
 from audit.core.registry import canonical
+from audit.models.trainings import FULL, training_text
 from audit.plan.estimands import of_own_run
 from audit.plan.grid import expand
 from audit.risk.estimands import Estimand
@@ -67,6 +68,37 @@ class Laboratory(_Record):
     """natural facts per person"""
     secrets: Annotated[int, Field(ge=2, le=4)] = 2
     """high-entropy secrets per person"""
+    training: Annotated[str, AfterValidator(training_text)] = FULL
+    """how the original learns: full; adapter or sisa(slices=2), which can forget exactly"""
+
+    @pydantic.model_validator(mode="after")
+    def _trains_what_it_can(self) -> Laboratory:
+        if self.subject == "smollm2" and self.training != FULL:
+            raise AuditError(
+                "E235", f"smollm2 cannot be trained as {self.training}", "use the subject tiny, lab or large"
+            )
+        return self
+
+    @pydantic.model_serializer(mode="wrap")
+    def _as_before(self, write: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the usual training out, so that locks and jobs from before it could be chosen stay the same."""
+        written = write(self)
+        return {k: v for k, v in written.items() if k != "training" or v != FULL}
+
+
+class OwnTraining(_Record):
+    """How the original was trained, for `retrain`: all weights, AdamW, a warm-up and a cosine."""
+
+    base: Path
+    """directory of the model before it saw the forget and the retain file"""
+    epochs: Annotated[float, Field(gt=0)]
+    """passes over both files"""
+    batch: Annotated[int, Field(ge=1)]
+    """sequences per step"""
+    lr: Annotated[float, Field(gt=0)]
+    """highest learning rate"""
+    seed: Count = 0
+    """of the order of sequences"""
 
 
 class Loss(_Record):
@@ -150,6 +182,8 @@ class Plan(_Record):
     """the model before unlearning; default: `model`"""
     retrained: Path | None = None
     """the same model trained without the forget subjects, if you have it: a control"""
+    training: OwnTraining | None = None
+    """how `original` was trained, if it can be done again: for `retrain`"""
     data: Data | None = None
     candidates: Annotated[tuple[str | Given, ...], BeforeValidator(expand), Field(min_length=1)]
     """recipes such as npo(lr=3e-4, steps=60) @lora(16), or {given: PATH}; a sweep stands for all its recipes"""
@@ -171,6 +205,8 @@ class Plan(_Record):
     """of an ordered family: learned on tune subjects (default where both sides have some), or as candidates stand"""
     score_tune: bool | None = None
     """measure candidates on tune subjects, under every attack; default: where the order is learned on them"""
+    futility: bool = False
+    """attack a candidate no further once it is shown to exceed a budget: FAIL all the same, for less; K stays"""
     sizes: Sizes = Sizes()
     prompt: Literal["chat", "qa", "plain"] | None = None
     """how a question is put; default: the tokenizer's chat template, else `Q: … A:`"""
@@ -215,6 +251,10 @@ def parse_plan(data: dict[str, Any], *, base: Path) -> Plan:
     if plan.laboratory is not None and (plan.model or plan.data or plan.original or plan.retrained):
         raise AuditError(
             "E104", "`laboratory` brings its own models and data", "drop model, original, retrained and data"
+        )
+    if plan.laboratory is not None and plan.training is not None:
+        raise AuditError(
+            "E233", "`training` is about a model of your own", "write `laboratory: {training: …}` instead"
         )
     return plan
 

@@ -11,17 +11,20 @@ import numpy as np
 from audit.core.seeds import derive
 from audit.data.records import Probe
 from audit.data.registry_lab import both_wordings
+from audit.methods.compose import Recipe
 from audit.models import smollm2
 from audit.models.laboratory import LaboratorySpec, Role, accept, hits, train_reference, training_examples
+from audit.models.laboratory_training import LaboratoryTraining
 from audit.models.load import LanguageModel
+from audit.models.provenance import FineTuning, Training
 from audit.models.scoring import score
-from audit.models.training import fit
+from audit.models.trainings import TRAININGS
 from audit.plan.corpus import laboratory_seed
 from audit.runs.job import Job
 from audit.runs.world import World
 
 ROLES: tuple[Role, ...] = ("original", "retrained")
-SMOLLM2_EPOCHS, SMOLLM2_LR = 7, 2e-4
+SMOLLM2_EPOCHS, SMOLLM2_BATCH, SMOLLM2_LR = 7, 32, 2e-4
 
 
 def reference_jobs(world: World, numeric: Mapping[str, str]) -> dict[str, Job]:
@@ -48,8 +51,42 @@ def train(role: Role, world: World) -> LanguageModel:
     assert laboratory is not None
     if laboratory.subject == "smollm2":
         return _fine_tuned(role, world)
+    if role == "original":
+        return _laboratory_training(world).again(with_forgotten=True, seed=0)
     return train_reference(
         world.raw_corpus, role, _spec(world), both_wordings=_wordings(world), device=world.device
+    )
+
+
+def starting_model(world: World, digest: str, recipe: Recipe) -> LanguageModel:
+    """Return the model that ``recipe`` starts from, with its training where the method does it again.
+
+    An adapter stays apart for the methods that take parts of it away; all others find it merged.
+    """
+    model, needs = world.model(digest), recipe.method.needs
+    if not needs & {"adapter", "training"}:
+        return model.merged() if model.has_adapter else model
+    return replace(model, training=training_of(world) if "training" in needs else None)
+
+
+def training_of(world: World) -> Training | None:
+    """Return the training of the original; None where the plan does not state it."""
+    plan = world.lock.plan
+    if plan.laboratory is not None:
+        return (
+            _smollm2_training(world) if plan.laboratory.subject == "smollm2" else _laboratory_training(world)
+        )
+    if plan.training is None:
+        return None
+    stated, base = plan.training, world.lock.content["weights"]["base"]
+    return FineTuning(
+        start=lambda: world.model(base).merged(),
+        forget=world.examples("forget"),
+        retain=world.examples("retain"),
+        epochs=stated.epochs,
+        batch=stated.batch,
+        lr=stated.lr,
+        seed=stated.seed,
     )
 
 
@@ -99,15 +136,29 @@ def _wordings(world: World) -> frozenset[str]:
     return both_wordings(world.raw_corpus, laboratory_seed(world.lock.plan))
 
 
+def _laboratory_training(world: World) -> LaboratoryTraining:
+    laboratory = world.lock.plan.laboratory
+    assert laboratory is not None
+    how = TRAININGS.build(laboratory.training)
+    return LaboratoryTraining(world.raw_corpus, _spec(world), how, _wordings(world), world.device)
+
+
 def _reworded(probe: Probe) -> Probe:
     return replace(probe, question=probe.paraphrased_questions[0], form="paraphrase")
 
 
 def _fine_tuned(role: Role, world: World) -> LanguageModel:
-    corpus = world.raw_corpus
-    people = {"original": (*corpus.forget, *corpus.retain), "retrained": corpus.retain}[role]
-    model = smollm2.load_pretrained(device=world.device)
-    examples = training_examples(people, _wordings(world))
-    seed = derive(laboratory_seed(world.lock.plan), "fine-tune", role)
-    fit(model, examples, optimizer="adamw", epochs=SMOLLM2_EPOCHS, lr=SMOLLM2_LR, seed=seed)
-    return model
+    return _smollm2_training(world, role).again(with_forgotten=role == "original", seed=0)
+
+
+def _smollm2_training(world: World, role: Role = "original") -> FineTuning:
+    corpus, wordings = world.raw_corpus, _wordings(world)
+    return FineTuning(
+        start=lambda: smollm2.load_pretrained(device=world.device),
+        forget=training_examples(corpus.forget, wordings),
+        retain=training_examples(corpus.retain, wordings),
+        epochs=SMOLLM2_EPOCHS,
+        batch=SMOLLM2_BATCH,
+        lr=SMOLLM2_LR,
+        seed=derive(laboratory_seed(world.lock.plan), "fine-tune", role),
+    )

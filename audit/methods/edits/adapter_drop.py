@@ -57,7 +57,9 @@ class AdapterDrop:
         """Unload the adapter, or scale its B by 1 - share; AuditError E267 where there is none."""
         if not model.has_adapter:
             raise AuditError(
-                "E267", "adapter_drop takes an adapter away, this model carries none", "name another method"
+                "E267",
+                "adapter_drop takes an adapter away, this model carries none",
+                "name an adapter's directory as `model`, or use laboratory: {training: adapter}",
             )
         if self.share == 1:
             model.network = model.network.unload().eval()
