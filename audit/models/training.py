@@ -23,6 +23,7 @@ from audit.models.batches import Batch, Example
 from audit.models.context import Context
 from audit.models.load import LanguageModel
 from audit.models.objective import NLL, Budget, Callback, Objective, Weighting
+from audit.models.recomputation import recomputed
 from audit.models.scope import Scope
 from audit.models.update import GradientStep, PreparedStep, Side, Step, Update, UpdateStep
 
@@ -182,7 +183,8 @@ def _loop(
         forget, retain = (next(side) if side else None for side in (sides.forget, sides.retain))
         context.begin(step, forget, retain, shared=not sides.apart)
         before = [w.detach().clone() for w in weights.values()] if sides.corrects else []
-        _backward(update, sides)
+        with recomputed(context.model):
+            _backward(update, sides)
         if clip:
             torch.nn.utils.clip_grad_norm_(weights.values(), clip)
         for optimizer, rate in rates:
