@@ -271,12 +271,16 @@ def import_logs(
         int | None, typer.Option(help="open only this many subjects per list, drawn by seed")
     ] = None,
     seed: Annotated[int, typer.Option(help="seed of the draw and the order")] = 0,
+    loss: Annotated[
+        str,
+        typer.Option(help="what judges: answered, or above_twins where never-trained subjects are logged"),
+    ] = "answered",
     json_output: JsonOption = False,
 ) -> None:
     """Turn another tool's evaluation logs into measurements; text is dropped, no torch is needed."""
     from audit.runs.imports import import_audits
 
-    written = import_audits(kind, folder, out, roles=role or [], sample=sample, seed=seed)
+    written = import_audits(kind, folder, out, roles=role or [], sample=sample, seed=seed, loss=loss)
     _print_json({"audits": [item.to_json() for item in written]}) if json_output else print(
         "\n".join(line for item in written for line in item.lines())
     )

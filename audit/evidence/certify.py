@@ -263,7 +263,7 @@ class _Certifier:
         )
         passed = [c for c in candidates if c.verdict is Verdict.PASS]
         if passed:
-            digests = ", ".join(c.checkpoint[:12] for c in passed)
+            digests = ", ".join(c.checkpoint[:12] or c.label for c in passed)  # logs name no weights
             return Verdict.PASS, (
                 f"{len(passed)} of {len(candidates)} configurations are certified: {digests}",
                 *note,
@@ -280,6 +280,8 @@ class _Certifier:
         met = [c for c in candidates if c.in_valid_set]
         if self.controls.missing:
             yield f"uncontrolled: {', '.join(self.controls.missing)} not measured, so nothing can PASS"
+            lacking = [c for c in self.controls.results if c.outcome == "not measured"]
+            yield from (f"{c.name}: {c.detail}" for c in lacking)
             yield f"{len(met)} of {len(candidates)} configurations meet both budgets"
         elif candidates:
             failed = sum(c.verdict is Verdict.FAIL for c in candidates)

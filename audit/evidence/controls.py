@@ -2,6 +2,10 @@
 
 ``original`` must FAIL without an attack; ``retrained`` must not FAIL under any. Both at delta_c = 0.001, shared over
 attacks, outside the family. Where a control was not measured it is printed as missing, never assumed.
+
+Other tools' logs name no secrets, so their controls are read from the loss that judges them. ``answered`` counts
+guesses: where the retrained model FAILs too, it says nothing about forgetting, and the control stays missing. Few
+twins (20 in TOFU) are exceeded by chance: such a retrained model is held to chance, not to the budget.
 """
 
 from __future__ import annotations
@@ -13,11 +17,14 @@ import numpy as np
 from audit.core.rounding import rounded_down
 from audit.evidence.certificate import ControlResult
 from audit.plan.assemble import Assembly, Promise, Tables
+from audit.risk import losses
 from audit.risk.clauses import ClauseBounds, Levels, bound_clause
+
+Bounded = tuple[Promise, ClauseBounds]
 
 DELTA_CONTROLS = 0.001
 _NEVER_TRAINED = "must not FAIL under any attack"
-_NO_LOSS = "no loss that a control can be read from (recovered or above_twins)"
+_NO_LOSS = "no loss that a control can be read from"
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,10 @@ def _original(assembly: Assembly) -> tuple[ControlResult, dict[tuple[str, float]
 
 
 def _retrained(assembly: Assembly) -> ControlResult:
-    return _must_not_fail("retrained", _bounds(assembly, assembly.references["retrained"]))
+    bounds = _bounds(assembly, assembly.references["retrained"])
+    level = DELTA_CONTROLS / max(len(bounds), 1)
+    failed = [(p, c) for p, c in bounds if c.fails[0] and _chance(assembly, p, c) <= level]
+    return _must_not_fail("retrained", bounds, failed)
 
 
 def _twins(assembly: Assembly) -> ControlResult:
@@ -76,25 +86,37 @@ def _twins(assembly: Assembly) -> ControlResult:
     if "original" not in assembly.references or not assembly.count("twin"):
         missing = "neither a model trained without the forget list, nor twins"
         return ControlResult(name, _NEVER_TRAINED, "not measured", missing)
-    tables = assembly.twin_clauses(assembly.references["original"])
-    return _must_not_fail("twins", _tested(assembly, tables))
+    bounds = _tested(assembly, assembly.twin_clauses(assembly.references["original"]))
+    return _must_not_fail("twins", bounds, [pair for pair in bounds if pair[1].fails[0]])
 
 
-def _must_not_fail(name: str, bounds: list[tuple[Promise, ClauseBounds]]) -> ControlResult:
+def _must_not_fail(name: str, bounds: list[Bounded], failed: list[Bounded]) -> ControlResult:
     if not bounds:
         return ControlResult(name, _NEVER_TRAINED, "not measured", _NO_LOSS)
     promise, clause = max(bounds, key=lambda pair: pair[1].lower_failing[0])
-    outcome = "violated" if any(clause.fails[0] for _, clause in bounds) else "as expected"
     detail = f"worst under {promise.attack}: {_counts(clause, promise.loss)}"
-    return ControlResult(name, _NEVER_TRAINED, outcome, detail)
+    if failed and all(p.loss == "answered" for p, _ in failed):
+        guessed = f"it guesses too often for this loss to tell anything; {detail}"
+        return ControlResult("retrained", _NEVER_TRAINED, "not measured", guessed)
+    return ControlResult(name, _NEVER_TRAINED, "violated" if failed else "as expected", detail)
 
 
-def _bounds(assembly: Assembly, name: str) -> list[tuple[Promise, ClauseBounds]]:
+def _chance(assembly: Assembly, promise: Promise, clause: ClauseBounds) -> float:
+    """Return how probable so many imported units above the twins are for a model that saw neither; 0 elsewhere."""
+    if promise.loss != "above_twins" or not assembly.settings.imported:
+        return 0.0
+    twins = assembly.count("twin", split="threshold")
+    rank = losses.twin_rank(twins, assembly.settings.beta)
+    exceeding = int(np.nan_to_num(clause.total[0]))
+    return losses.chance_above_twins(exceeding, int(clause.n[0]), twins, rank)
+
+
+def _bounds(assembly: Assembly, name: str) -> list[Bounded]:
     """Return the measured forgetting clauses of a reference."""
     return _tested(assembly, assembly.control_clauses(name))
 
 
-def _tested(assembly: Assembly, tables: Tables) -> list[tuple[Promise, ClauseBounds]]:
+def _tested(assembly: Assembly, tables: Tables) -> list[Bounded]:
     """Bound every measured clause at delta_c over their number."""
     level = DELTA_CONTROLS / max(len(tables.promises), 1)
     levels, alpha = Levels(level, level, level), assembly.settings.alpha_forget

@@ -48,6 +48,11 @@ def decide(certificate: Certificate, checkpoint: str | None) -> Decision:
     chosen = _only(certificate) if checkpoint is None else pick(certificate, checkpoint)
     if certificate.verdict is Verdict.INTEGRITY:
         return Decision(chosen.checkpoint, chosen.label, Verdict.INTEGRITY, certificate.reasons)
+    if (
+        chosen.verdict is Verdict.PASS and not chosen.checkpoint
+    ):  # imported: nothing ties the logs to what ships
+        reasons = ("it keeps both budgets, but its logs name no weights",)
+        return Decision("", chosen.label, Verdict.INCONCLUSIVE, reasons)
     return Decision(chosen.checkpoint, chosen.label, chosen.verdict, chosen.reasons or ("in the valid set",))
 
 

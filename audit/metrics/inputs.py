@@ -56,7 +56,10 @@ SHOTS = 5
 
 LACKING = {
     "reference": ("E362", "name a model trained without the forget subjects as `retrained`"),
-    "prefix": ("E363", "name at least two never-trained subjects as `data.twins`"),
+    "prefix": (
+        "E363",
+        "plan two or more never-trained subjects (`data.twins`; `sizes.twins` of a laboratory)",
+    ),
 }
 """Company that a run may be unable to bring: code and remedy. The original every run has."""
 

@@ -225,7 +225,7 @@ class Assembly:
     @property
     def _control_losses(self) -> list[str]:
         named = [loss for loss in ("recovered", "above_twins") if loss in self.settings.primary]
-        return named or ["recovered"]
+        return named or (["answered"] if self.settings.imported else ["recovered"])  # logs name no secrets
 
     def leaked_outside(self) -> dict[str, int]:
         """Candidate -> not auditable subjects whose secret came out under some attack."""

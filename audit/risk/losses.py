@@ -210,6 +210,18 @@ def above_twins_base_rate(m: int, beta: float, coverage: float = 0.9) -> tuple[f
     return float(low), float(high)
 
 
+def chance_above_twins(exceeding: int, units: int, twins: int, rank: int) -> float:
+    """Return the probability that at least ``exceeding`` of n ``units`` lie above the ``rank``-th smallest of m twins.
+
+    Units and twins exchangeable, as for a model that saw neither. At least k units lie above the j-th largest twin,
+    j = m + 1 - rank, if and only if the k + j - 1 largest of all n + m hold at most j - 1 twins: hypergeometric.
+    """
+    if not exceeding:
+        return 1.0
+    largest = twins + 1 - rank  # the threshold twin's place from above
+    return float(stats.hypergeom.cdf(largest - 1, units + twins, twins, exceeding + largest - 1))
+
+
 def _some(hit: np.ndarray, known: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     asked, scored = known
     some = (hit & scored).any(axis=1)

@@ -25,6 +25,9 @@ stats = lazy("scipy.stats")
 LARGEST_N = 100_000
 """Searches for a sufficient n end here."""
 
+LEAST_CHANCE = 0.8
+"""A perfect model that is certified more rarely than this makes an audit not worth its while."""
+
 
 @dataclass(frozen=True)
 class SampleDesign:
@@ -206,7 +209,9 @@ def refuse_hopeless(design: SampleDesign, what: str) -> None:
     )
 
 
-def refuse_unlikely(design: SampleDesign, twins: int, rank: int, what: str, least: float = 0.8) -> None:
+def refuse_unlikely(
+    design: SampleDesign, twins: int, rank: int, what: str, least: float = LEAST_CHANCE
+) -> None:
     """Raise E404 if a perfectly unlearned model would be certified with probability below ``least``."""
     chance = perfect_certification(design, twins, rank)
     if chance < least:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 from collections.abc import Sequence
@@ -15,7 +16,12 @@ from audit.measurements import store
 from audit.measurements.importers.base import IMPORTERS, Request
 from audit.measurements.table import Measurements
 from audit.plan.schema import Budget, Loss, Plan
+from audit.risk import power
+from audit.risk.losses import twin_rank
 from audit.runs.project import pseudonym_key
+
+LOSSES = ("answered", "above_twins")
+"""What may judge logs: questions answered (guesses count), or units likelier than never-trained twins."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +44,22 @@ class Imported:
 
 
 def import_audits(
-    kind: str, folder: Path, out: Path, *, roles: Sequence[str], sample: int | None, seed: int
+    kind: str,
+    folder: Path,
+    out: Path,
+    *,
+    roles: Sequence[str],
+    sample: int | None,
+    seed: int,
+    loss: str = "answered",
 ) -> list[Imported]:
-    """Write one audit per base model and forget list under ``out``; the key lies in ``out``/.unlearn-audit."""
+    """Write one audit per base model and forget list under ``out``; the key lies in ``out``/.unlearn-audit.
+
+    ``loss`` judges the logs. E364 if it is none of ``LOSSES``, E365 where ``above_twins`` lacks twins with
+    likelihoods, E366 where there are too few for a perfect model to be certified.
+    """
+    if loss not in LOSSES:
+        raise AuditError("E364", f"no loss of logs is called {loss!r}", f"choose {' or '.join(LOSSES)}")
     if not folder.is_dir():
         raise AuditError(
             "E130", f"there is no folder {folder.name!r}", "name a folder above the evaluator's logs"
@@ -49,12 +68,12 @@ def import_audits(
     out.mkdir(parents=True, exist_ok=True)
     try:
         request = Request(key=pseudonym_key(out, None), seed=seed, roles=pairs, sample=sample)
-        audits = importer.read(folder, request)
+        audits = [_with_budgets(m, loss) for m in importer.read(folder, request)]
     except AuditError:
         if is_new:
             shutil.rmtree(out)  # nothing but the key was in it
         raise
-    return [_write(_with_budgets(m), out / _slug(m)) for m in audits]
+    return [_write(m, out / _slug(m)) for m in audits]
 
 
 def _role(text: str) -> tuple[str, str]:
@@ -66,11 +85,11 @@ def _role(text: str) -> tuple[str, str]:
     return role, pattern
 
 
-def _with_budgets(measurements: Measurements) -> Measurements:
+def _with_budgets(measurements: Measurements, loss: str) -> Measurements:
     """Put the budgets and losses that will judge the logs into the lock, before anything is judged."""
     plan = Plan.model_fields
     lock = measurements.header["lock"] | {
-        "loss": Loss(primary=("answered",), vetoes=()).model_dump(mode="json"),
+        "loss": _loss(measurements, loss).model_dump(mode="json"),
         "budget": Budget().model_dump(mode="json"),
         "confidence": plan["confidence"].default,
         "family": plan["family"].default,
@@ -79,6 +98,31 @@ def _with_budgets(measurements: Measurements) -> Measurements:
     return replace(
         measurements, header=measurements.header | {"lock": lock, "lock_digest": digest_json(lock)}
     )
+
+
+def _loss(measurements: Measurements, name: str) -> Loss:
+    """Return the loss; for twins with the smallest beta that so few can show, where the default is smaller."""
+    chosen = Loss.model_validate({"primary": (name,), "vetoes": ()})
+    if name != "above_twins":
+        return chosen
+    sides = measurements.units.groupby("side").size()
+    audit, twins = measurements.header["audit_id"], int(sides.get("twin", 0))
+    likely = measurements.rows.loc[measurements.rows["metric"] == "nll", "subject"].unique()
+    scored = set(measurements.units.loc[measurements.units["subject"].isin(likely), "side"])
+    if not {"forget", "twin"} <= scored:
+        cause = f"{audit}: above_twins needs the nll of forgotten subjects and of never-trained twins"
+        raise AuditError("E365", cause, "log both, or judge by the loss answered")
+    beta = max(chosen.beta, math.ceil(10_000 / (twins + 1)) / 10_000)
+    listed = measurements.header["lists"]["forget"]["size"]
+    design = power.SampleDesign(int(sides["forget"]), listed, Budget().forget)
+    chance = power.perfect_certification(design, twins, twin_rank(twins, beta))
+    if chance < power.LEAST_CHANCE:
+        cause = (
+            f"{audit}: beside {twins} twins a perfect model would be certified with probability {chance:.2f}"
+        )
+        remedy = f"needed is {power.LEAST_CHANCE:g}: import longer lists alone, or judge by the loss answered"
+        raise AuditError("E366", cause, remedy)
+    return chosen.model_copy(update={"beta": beta})
 
 
 def _slug(measurements: Measurements) -> str:

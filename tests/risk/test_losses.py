@@ -1,5 +1,6 @@
 """Losses from metric values, each expected value derived by hand."""
 
+from itertools import combinations
 from math import comb, log
 
 import numpy as np
@@ -171,6 +172,25 @@ def test_the_base_rate_of_above_twins_is_the_beta_law_of_an_order_statistic():
     assert beta_law.cdf(high, 2, 199) == pytest.approx(0.95)
     draws = np.sort(np.random.default_rng(0).random((4000, 200)), axis=1)[:, 198]
     assert np.mean((1 - draws > low) & (1 - draws < high)) == pytest.approx(0.9, abs=0.02)
+
+
+@pytest.mark.parametrize("rank", [1, 3, 4])
+def test_the_chance_of_units_above_twins_equals_the_share_of_arrangements(rank):
+    """Three units and four twins in all 35 orders, each as probable as the others."""
+    orders = [[0 if i in units else 1 for i in range(7)] for units in combinations(range(7), 3)]
+    above = []
+    for order in orders:  # ascending; 1 is a twin
+        threshold = [i for i, is_twin in enumerate(order) if is_twin][rank - 1]
+        above.append(sum(not is_twin for is_twin in order[threshold + 1 :]))
+    for k in range(4):
+        expected = sum(a >= k for a in above) / len(orders)
+        assert losses.chance_above_twins(k, 3, 4, rank) == pytest.approx(expected)
+
+
+def test_three_of_twenty_authors_above_all_twenty_twins_are_chance():
+    """The three likeliest of forty are all forgotten ones: 20/40 x 19/39 x 18/38."""
+    expected = 20 / 40 * 19 / 39 * 18 / 38
+    assert losses.chance_above_twins(3, 20, 20, 20) == pytest.approx(expected)
 
 
 @given(
