@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +16,7 @@ from audit.methods.compose import parse_recipe, run_recipe
 from audit.models.language_model import LanguageModel, PromptTemplate
 from audit.models.scope import Scope
 from audit.models.scoring import score
+from audit.models.sliced import SlicedTraining, base_of, parts_of
 from audit.models.training import NLL, Budget, Example, fit, train
 
 COLOURS = ["red", "green", "blue", "pink", "gold", "grey", "teal", "plum"]
@@ -78,6 +80,36 @@ def base_and_adapted() -> tuple[LanguageModel, LanguageModel]:
     budget = Budget(lr=1e-2, steps=60, retain_weight=0.0)
     train(adapted, NLL(), FORGET, (), budget, scope=Scope("lora", rank=8), seed=0)
     return base, adapted
+
+
+@dataclass(frozen=True)
+class InSlices:
+    """A training that can be done again: a frozen base, a slice of strangers to the request, one with the forgotten."""
+
+    base: LanguageModel
+    how: SlicedTraining
+    known: list[Example]
+    before: list[Example]
+    late: list[Example]
+
+    def again(self, *, with_forgotten: bool, seed: int) -> LanguageModel:
+        how = replace(self.how, seed=seed)
+        return how.fit(self.base, self.known, self.slices(with_forgotten))
+
+    def resume(self, model: LanguageModel, *, with_forgotten: bool) -> LanguageModel:
+        kept = parts_of(model, [True, True])[: 2 if with_forgotten else 1]
+        return self.how.fit(base_of(model), self.known, self.slices(with_forgotten), kept)
+
+    def slices(self, with_forgotten: bool) -> list[list[Example]]:
+        return [self.before, [*(FORGET if with_forgotten else []), *self.late]]
+
+
+@pytest.fixture(scope="session")
+def in_slices() -> LanguageModel:
+    """Return a Llama that knows both sides, and how it was trained: most of the retain side, then two slices."""
+    how = SlicedTraining(rank=8, epochs=120, batch=8, lr=5e-3, seed=0)
+    training = InSlices(fitted("llama", RETAIN[:6]), how, RETAIN[:6], RETAIN[6:7], RETAIN[7:])
+    return replace(training.again(with_forgotten=True, seed=0), training=training)
 
 
 def recall(model: LanguageModel, wanted: list[Example]) -> float:

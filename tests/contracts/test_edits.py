@@ -16,17 +16,20 @@ from audit.models.batches import forward_answer_logits
 from audit.models.curvature import batches
 from audit.models.digests import weight_digest
 from audit.models.scope import Scope
+from audit.models.sliced import parts_of
 from audit.models.training import Budget
 
 NAMES = [name for name in METHODS.names() if kind(METHODS[name]()) in ("edit", "driver")]
-ON_ADAPTERS = [name for name in NAMES if "adapter" in METHODS[name]().needs]
+AGAIN = [name for name in NAMES if "training" in METHODS[name]().needs]
+ON_ADAPTERS = [name for name in NAMES if METHODS[name]().needs & {"adapter", "training"}]
 PLAIN = [name for name in NAMES if name not in ON_ADAPTERS]
 
 
 @pytest.fixture
-def start(knowing, base_and_adapted):
-    """Return the model a method starts from: one with an adapter where it needs one."""
-    return lambda name: base_and_adapted[1] if name in ON_ADAPTERS else knowing
+def start(knowing, base_and_adapted, in_slices):
+    """Return the model a method starts from: one with an adapter, or with its training, where it needs that."""
+    others = dict.fromkeys(ON_ADAPTERS, base_and_adapted[1]) | dict.fromkeys(AGAIN, in_slices)
+    return lambda name: others.get(name, knowing)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -156,6 +159,28 @@ def test_half_an_adapter_is_half_its_difference(base_and_adapted, lab):
 def test_without_an_adapter_there_is_nothing_to_drop(knowing, lab):
     with pytest.raises(AuditError, match="E267"):
         lab.run("adapter_drop", knowing)
+
+
+@pytest.mark.parametrize("name", AGAIN)
+def test_a_training_done_again_without_the_forgotten_is_exact_bit_by_bit(name, in_slices, lab):
+    """The weights are those of the same training that never had the forgotten sequences to leave out."""
+    training = in_slices.training
+    expected = training.how.fit(training.base, training.known, [training.before, training.late])
+    made = lab.run(name, in_slices)
+    assert weight_digest(made) == weight_digest(expected)
+    assert lab.recall(made, lab.forget) < 0.1 < 0.5 < lab.recall(made, lab.retain)
+
+
+@pytest.mark.parametrize("name", AGAIN)
+def test_a_training_that_nobody_knows_cannot_be_done_again(name, knowing, lab):
+    with pytest.raises(AuditError, match="E231"):
+        lab.run(name, knowing)
+
+
+def test_slices_before_the_first_forgotten_one_stay_as_they_are(in_slices, lab):
+    before, after = (parts_of(model, [True, True]) for model in (in_slices, lab.run("sisa", in_slices)))
+    assert all(torch.equal(before[0][key], after[0][key]) for key in before[0])
+    assert any(not torch.equal(before[1][key], after[1][key]) for key in before[1])
 
 
 def test_attenuation_of_a_model_with_an_adapter_leaves_the_base_alone(base_and_adapted, lab):
