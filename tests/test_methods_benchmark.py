@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.methods.base import METHODS, POSTS, STEPS
+from audit.methods.base import METHODS, POSTS, STEPS, WEIGHTINGS
 from audit.methods.compose import parse_recipe
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -108,8 +108,8 @@ def test_a_missing_attack_is_an_error_and_never_a_zero(table):
 def test_everything_registered_is_measured(benchmark):
     bases = benchmark.everything()
     assert set(METHODS) <= set(bases)
-    used = {part for text in bases for part in text.replace("+", ">").split(" > ")[1:]}
-    assert set(STEPS) | set(POSTS) == used
+    used = {part for text in bases for part in text.replace("+", ">").replace("*", ">").split(" > ")[1:]}
+    assert set(WEIGHTINGS) | set(STEPS) | set(POSTS) == used
 
 
 def test_every_search_spends_the_same_steps_and_sequences(benchmark):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.core.errors import AuditError
-from audit.methods.base import METHODS, POSTS, STEPS, kind, spends
+from audit.methods.base import METHODS, POSTS, STEPS, WEIGHTINGS, kind, spends
 from audit.methods.compose import canonical_recipe, parse_recipe
 from audit.methods.table import methods_table
 
@@ -43,7 +43,7 @@ def test_the_short_text_holds_what_differs_from_the_defaults():
 def test_writing_and_parsing_are_inverse(name, lr, steps, scope):
     used = spends(METHODS[name])
     words = [f"{word}={value!r}" for word, value in (("lr", lr), ("steps", steps)) if word in used]
-    if kind(METHODS[name]()) == "edit" and not METHODS[name].adapts:
+    if kind(METHODS[name]()) != "objective" and not METHODS[name].adapts:
         scope = "all"
     recipe = parse_recipe(f"{name}({', '.join(words)}) @{scope}")
     assert str(recipe.scope) == scope
@@ -111,6 +111,22 @@ def test_a_composition_reads_back_from_both_its_texts(step, post):
     assert parse_recipe(str(recipe)) == recipe == parse_recipe(recipe.short)
 
 
+@pytest.mark.parametrize("weighting", WEIGHTINGS.names())
+def test_a_weighting_stands_behind_the_method_and_reads_back_from_both_texts(weighting):
+    recipe = parse_recipe(f"npo*{weighting}+gu@lora(4)>uwc(0.9)")
+    assert recipe.weighting == WEIGHTINGS[weighting]()
+    assert recipe.short == f"npo * {weighting} + gu @lora(4) > uwc(retention=0.9)"
+    assert parse_recipe(str(recipe)) == recipe == parse_recipe(recipe.short)
+
+
+def test_the_canonical_text_writes_out_the_weighting_and_says_nothing_where_there_is_none():
+    budget = "lr=0.0003, steps=60, batch=32, forget_weight=1.0, retain_weight=1.0, clip=1.0, weight_decay=0.0, warmup=0.0"
+    plain = f"npo(beta=0.1, {budget})"
+    assert canonical_recipe("npo + gu") == f"{plain} + gu(history=8) @all"
+    assert canonical_recipe("npo * guard(2)") == f"{plain} * guard(temperature=2.0) @all"
+    assert parse_recipe("npo * guard + gu @lora(4)").around == "* guard + gu @lora(4)"
+
+
 def test_a_step_multiplies_the_cost_of_the_method():
     assert parse_recipe("graddiff + sam").cost == 1.5 * parse_recipe("graddiff").cost
 
@@ -125,7 +141,20 @@ def test_a_step_multiplies_the_cost_of_the_method():
         ("npo + sam(much)", "E112", "not a finite float"),
         ("npo > uwc(1, 2, 3, 4)", "E112", "takes 3 values"),
         ("npo + gu(", "E111", "form"),
-        ("npo @lora(8) + gu", "E260", "method + step @scope > post-calibration"),
+        ("npo @lora(8) + gu", "E260", "method * weighting + step @scope > post-calibration"),
+        ("npo + gu * guard", "E260", "stand as + *"),
+        ("npo * guard * curriculum", "E260", "stand as * *"),
+        ("npo *", "E260", "nothing stands behind *"),
+        ("npo * guarrd", "E110", "did you mean 'guard'"),
+        ("npo * guard(heat=2)", "E112", "no parameter 'heat'"),
+        ("npo * guard(0)", "E112", "temperature must be positive"),
+        ("npo * curriculum(first=last)", "E112", "first easy or hard"),
+        ("npo * gu", "E261", "as + gu"),
+        ("npo + guard", "E261", "behind the method, as * guard"),
+        ("guard", "E261", "behind the method, as * guard"),
+        ("task_vector * guard", "E220", "owns its training"),
+        ("fit * curriculum", "E220", "owns its training"),
+        ("npo(forget_weight=0) * curriculum", "E221", "forget_weight above 0"),
         ("npo > uwc @lora(8)", "E260", "stand as > @"),
         ("npo > uwc > path", "E260", "stand as > >"),
         ("npo @all @all", "E260", "stand as @ @"),
@@ -169,17 +198,18 @@ def test_a_budget_outside_its_range_is_a_coded_error(words):
         parse_recipe(f"npo({words})")
 
 
-def test_the_table_has_one_complete_row_per_method_step_and_post_calibration():
+def test_the_table_has_one_complete_row_per_method_weighting_step_and_post_calibration():
     rows = methods_table()
-    assert [row.name for row in rows] == [*METHODS, *STEPS, *POSTS]
+    assert [row.name for row in rows] == [*METHODS, *WEIGHTINGS, *STEPS, *POSTS]
     assert all(row.summary.endswith(".") and row.family and row.source and row.cost >= 0 for row in rows)
-    assert {row.kind for row in rows} == {"objective", "edit", "step", "post"}
+    assert {row.kind for row in rows} == {"objective", "edit", "driver", "weighting", "step", "post"}
     assert all(row.budget for row in rows if row.kind == "objective")
     assert all(bool(row.never) == (row.kind == "step") for row in rows)
 
 
 def test_a_name_means_one_thing():
-    assert len({*METHODS, *STEPS, *POSTS}) == len([*METHODS, *STEPS, *POSTS])
+    names = [*METHODS, *WEIGHTINGS, *STEPS, *POSTS]
+    assert len(set(names)) == len(names)
 
 
 def test_the_budget_of_an_edit_in_the_table_is_what_it_uses():

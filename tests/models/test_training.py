@@ -13,7 +13,7 @@ from audit.models.layers import block_output, blocks, body, hidden_states, mlp
 from audit.models.load import weight_digest
 from audit.models.refusals import REFUSALS
 from audit.models.scope import parse_scope
-from audit.models.training import NLL, Budget, Context, Example, fit, train
+from audit.models.training import NLL, Budget, Context, Example, _copies, fit, train
 
 FORGET = [Example(f"f{i}", f"In which city was person {i} born?", f"Town {i * 7}") for i in range(10)]
 RETAIN = [Example(f"r{i}", f"What does person {i} play?", f"instrument number {i * 3}") for i in range(14)]
@@ -301,6 +301,58 @@ def test_weighting_decides_how_often_a_sequence_is_seen(llama):
         SHORT,
         weighting=OnlyTheThird(),
     )
+
+
+class Weighted:
+    def __init__(self, weights):
+        self.given = weights
+
+    def weights(self, context, share):
+        return np.array(self.given(share), float)
+
+
+def seen_by_step(model, weights, budget):
+    seen = []
+    probe = Probe(lambda _, batch: seen.append(batch.keys), "retain")
+    train(model, probe, FORGET[:4], RETAIN, budget, weighting=weights and Weighted(weights))
+    return seen
+
+
+def test_an_epoch_holds_each_sequence_as_often_as_its_weight(llama):
+    """Weights 2, 1/2, 1/2, 1 of four: the first twice, one of the two halves, the last once in every epoch of 4."""
+    epochs = seen_by_step(llama, lambda _: [2, 0.5, 0.5, 1], Budget(lr=1e-6, steps=12, batch=4))
+    counts = [Counter(keys) for keys in epochs]
+    assert all(c["f0"] == 2 and c["f3"] == 1 and c["f1"] + c["f2"] == 1 for c in counts)
+    assert {c["f1"] for c in counts} == {0, 1}
+
+
+def test_a_weight_is_met_in_expectation():
+    """10,000 epochs of weights .3, .9, 1.8: standard errors are below .005."""
+    dice = np.random.default_rng(0)
+    drawn = [np.bincount(_copies(np.array([0.3, 0.9, 1.8]), dice), minlength=3) for _ in range(10_000)]
+    np.testing.assert_allclose(np.mean(drawn, axis=0), [0.3, 0.9, 1.8], atol=0.025)
+    assert {int(sum(one)) for one in drawn} == {3}
+
+
+def test_weights_of_one_see_the_same_batches_as_none(llama):
+    budget = Budget(lr=1e-6, steps=9, batch=3)
+    assert seen_by_step(llama, lambda _: [1, 1, 1, 1], budget) == seen_by_step(llama, None, budget)
+
+
+def test_a_step_obeys_the_weights_of_its_own_share(llama):
+    """The first two sequences in the first half of six steps, the others in the second."""
+    early, late = [2, 2, 0, 0], [0, 0, 2, 2]
+    keys = seen_by_step(
+        llama, lambda share: early if share < 0.5 else late, Budget(lr=1e-6, steps=6, batch=3)
+    )
+    assert [set(one) <= {"f0", "f1"} for one in keys] == [True] * 3 + [False] * 3
+    assert all(set(one) <= {"f2", "f3"} for one in keys[3:])
+
+
+@pytest.mark.parametrize("weights", [[1, 1, 1], [2, 2, 2, 2], [-1, 1, 2, 2], [float("nan")] * 4])
+def test_weights_of_another_shape_sign_or_mean_are_refused(llama, weights):
+    with pytest.raises(ValueError, match="4 weights >= 0 of mean 1"):
+        seen_by_step(llama, lambda _: weights, Budget(steps=1, batch=4))
 
 
 def test_a_callback_can_stop_the_run(llama):

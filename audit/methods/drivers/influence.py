@@ -80,7 +80,7 @@ def layer_scores(
 def highest(scores: Mapping[int, float], share: float) -> list[int]:
     """Return the blocks of the highest scores, a share of them, rounded up."""
     order = sorted(scores, key=lambda block: (-scores[block], block))
-    return sorted(order[: math.ceil(share * len(scores))])
+    return sorted(order[: math.ceil(share * len(scores) - 1e-9)])  # .1 of 30 is 3
 
 
 def matrices(model: LanguageModel, chosen: Iterable[int]) -> frozenset[str]:
