@@ -10,6 +10,7 @@ from audit.core.errors import AuditError
 from audit.data import registry_lab
 from audit.data.benchmarks.jsonl import check_disjoint, read_subjects
 from audit.data.records import Corpus, Subject
+from audit.models.trainings import FULL
 from audit.plan.schema import Plan
 from audit.plan.sizes import LABORATORY_SIZES, ResolvedSizes
 
@@ -36,9 +37,12 @@ def corpus_of(plan: Plan) -> Corpus:
 
 
 def laboratory_seed(plan: Plan) -> int:
-    """Return the seed of the persons: it depends on the release, so two releases share nobody."""
-    assert plan.laboratory is not None
-    return registry_lab.person_seed(plan.seed, f"{plan.laboratory.subject}/{plan.laboratory.release}")
+    """Return the seed of the persons: it depends on release and training, so two laboratories share nobody."""
+    laboratory = plan.laboratory
+    assert laboratory is not None
+    name = f"{laboratory.subject}/{laboratory.release}"
+    trained = "" if laboratory.training == FULL else f"/{laboratory.training}"
+    return registry_lab.person_seed(plan.seed, name + trained)
 
 
 def side_digest(subjects: Sequence[Subject]) -> str:

@@ -82,6 +82,8 @@ def make_lock(plan: Plan, project: Path, corpus: Corpus | None = None) -> Lock:
         **plan.model_dump(mode="json", include=set(_DECIDING_FIELDS)),
         **asdict(resolve(plan, sizes)),
     }
+    if plan.training is not None:
+        content["training"] = plan.training.model_dump(mode="json", exclude={"base"})
     return Lock(content, plan, datetime.now(UTC).isoformat(timespec="seconds"), project.resolve())
 
 
@@ -181,5 +183,10 @@ def _base_digest(plan: Plan) -> str | None:
 
 def _weights(plan: Plan) -> dict[str, str]:
     """Digests of the weights a plan names; the laboratory's are made by the run."""
-    named = {"model": plan.model, "original": plan.original or plan.model, "retrained": plan.retrained}
+    named = {
+        "model": plan.model,
+        "original": plan.original or plan.model,
+        "retrained": plan.retrained,
+        "base": plan.training.base if plan.training else None,
+    }
     return {role: folder_digest(folder) for role, folder in named.items() if folder is not None}

@@ -78,6 +78,7 @@ class Coordinator:
         """Return role -> digest of original and, where there is one, retrained."""
         weights, plan = self.world.lock.content["weights"], self.world.lock.plan
         places = {"model": plan.model, "original": plan.original or plan.model, "retrained": plan.retrained}
+        places["base"] = plan.training.base if plan.training else None
         for role, folder in places.items():
             if folder is not None:
                 self.world.store_checkpoint(weights[role], folder)

@@ -24,6 +24,7 @@ from audit.runs.job import write_json
 from audit.runs.project import pseudonym_key
 
 SIDES: tuple[Side, ...] = ("forget", "retain", "twin")
+BASE = "base"  # folder beside a trained adapter: the frozen weights it stands on
 _MODELS_KEPT = 2  # the one at work and the original, for diagnostics; one more where metrics need a reference
 
 
@@ -132,8 +133,17 @@ class World:
     def _load(self, digest: str) -> LanguageModel:
         folder = self.locate(digest)
         is_adapter = (folder / "adapter_config.json").is_file()
-        base = self.model(self._record(digest)["base"]) if is_adapter else None
+        base = self._base(folder, self._record(digest)["base"]) if is_adapter else None
         return load(folder, device=self.device, prompt=self.lock.plan.prompt, base=base)
+
+    def _base(self, folder: Path, digest: str) -> LanguageModel | None:
+        """Return what the adapter in ``folder`` stands on; None where only its own configuration says it."""
+        if (folder / BASE).is_dir():
+            return load(folder / BASE, device=self.device, prompt=self.lock.plan.prompt)
+        if not digest:
+            return None
+        base = self.model(digest)
+        return base.merged() if base.has_adapter else base
 
     def _record(self, digest: str) -> dict[str, str]:
         path = self.run / "checkpoints" / f"{digest}.json"
