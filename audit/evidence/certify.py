@@ -168,16 +168,16 @@ class _Certifier:
         """Precedence: integrity, run error, FAIL, INCONCLUSIVE, PASS; with the reason in words."""
         if self.controls.violated:
             return Verdict.INTEGRITY, ("a control was violated",)
-        failed = [c for c in told if c.state in ("failed", "stopped")]
+        broken = [c for c in told if c.fails]
+        failed = [c for c in told if c.state == "failed" or (c.state == "stopped" and not broken)]
         if failed:
             return Verdict.RUN_ERROR, (f"{len(failed)} planned measurements are missing: {failed[0].reason}",)
-        broken = [c for c in told if c.fails]
         uncontrolled = f"uncontrolled: {', '.join(self.controls.missing)} not measured"
         if broken and self.settings.imported and self.controls.missing:
             # Guessing counts as answering in foreign logs, so a budget may be broken by a model that never knew.
             return Verdict.INCONCLUSIVE, (*clauses.worst_broken(broken), uncontrolled)
         if broken:
-            return Verdict.FAIL, clauses.worst_broken(broken)
+            return Verdict.FAIL, (*clauses.worst_broken(broken), *clauses.stopped(told))
         if vetoes:
             return Verdict.INCONCLUSIVE, vetoes
         if not valid:

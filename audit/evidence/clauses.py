@@ -39,6 +39,18 @@ def worst_broken(found: Sequence[ClauseResult]) -> tuple[str, ...]:
     return (*told, f"and under {others} more attacks or doses") if others else told
 
 
+def stopped(told: Sequence[ClauseResult]) -> Iterator[str]:
+    """Say after how many subjects a candidate was given up, and what was not measured because of it."""
+    left = [c for c in told if c.state == "stopped"]
+    if left:
+        opened = max(c.units for c in told if c.fails)
+        cells = len({(c.attack, c.dose) for c in left})
+        yield (
+            f"stopped for futility after {opened} subjects: {cells} more attacks or doses were not measured, so there"
+            " is no upper bound"
+        )
+
+
 def undecided(clause: ClauseResult) -> str:
     """Say how large the risk may still be."""
     named = f"{clause.loss}{_under(clause)}"

@@ -62,6 +62,11 @@ class Lock:
         return bool(self.content.get("score_tune", False))  # locks of earlier versions do not say
 
     @property
+    def futility(self) -> bool:
+        """Whether a candidate that is shown to exceed a budget is attacked no further."""
+        return bool(self.content.get("futility", False))
+
+    @property
     def attacks(self) -> list[str]:
         """Canonical texts of all attacks."""
         return list(self.content["attacks"])
@@ -84,6 +89,8 @@ def make_lock(plan: Plan, project: Path, corpus: Corpus | None = None) -> Lock:
     }
     if plan.training is not None:
         content["training"] = plan.training.model_dump(mode="json", exclude={"base"})
+    if plan.futility:  # a plan without it keeps the digest, and with it the seeds, that it always had
+        content["futility"] = True
     return Lock(content, plan, datetime.now(UTC).isoformat(timespec="seconds"), project.resolve())
 
 

@@ -31,7 +31,7 @@ class Ordering:
 
 
 def resolve(plan: Plan, sizes: ResolvedSizes) -> Ordering:
-    """Decide what the plan leaves open; raises E430 to E433 where its parts do not fit together."""
+    """Decide what the plan leaves open; raises E430 to E433, E469 where its parts do not fit together."""
     needed = PROCEDURES.build(plan.family).ordered
     if plan.order is not None and not needed:
         raise AuditError(
@@ -52,6 +52,13 @@ def resolve(plan: Plan, sizes: ResolvedSizes) -> Ordering:
     if order == "tune" and plan.score_tune is False:
         raise AuditError(
             "E432", "`order: tune` needs the scores that `score_tune: false` forgoes", "drop one of both"
+        )
+    if order == "tune" and plan.futility:
+        raise AuditError(
+            "E469",
+            "`futility` leaves tune subjects unscored wherever calibrate subjects have shown enough, so that the order"
+            " would depend on these",
+            "drop `futility`, or write `order: plan`",
         )
     return Ordering(order, order == "tune" if plan.score_tune is None else plan.score_tune)
 

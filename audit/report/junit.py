@@ -89,6 +89,8 @@ def _clause(certificate: Certificate, item: ConfigurationResult, clause: ClauseR
 def _clause_outcome(certificate: Certificate, item: ConfigurationResult, clause: ClauseResult) -> Verdict:
     if certificate.verdict is Verdict.INTEGRITY:
         return Verdict.INCONCLUSIVE
+    if clause.state == "stopped" and item.verdict is Verdict.FAIL:
+        return Verdict.INCONCLUSIVE  # given up because another clause is broken
     if clause.state in ("failed", "stopped"):
         return Verdict.RUN_ERROR
     if item.in_valid_set or clause.p_value <= certificate.delta / max(certificate.family_size, 1):

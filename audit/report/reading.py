@@ -55,7 +55,9 @@ def unattacked(configuration: ConfigurationResult) -> ClauseResult | None:
 
 
 def worst(configuration: ConfigurationResult) -> ClauseResult | None:
-    """Return the clause that attains CUR."""
+    """Return the clause that attains CUR; of a candidate given up early the one that looks worst."""
+    if any(clause.state == "stopped" for clause in configuration.clauses):
+        return _largest(c for c in forgetting(configuration) if c.state == "measured")
     return cell(configuration, configuration.cur_attack, configuration.cur_dose)
 
 

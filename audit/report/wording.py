@@ -115,6 +115,8 @@ def attack(name: str, dose: float) -> str:
 
 def cur(configuration: ConfigurationResult) -> str:
     """Return ``8.2 % (relearn @25 steps)``: the simultaneous CUR with the attack that attains it."""
+    if any(clause.state == "stopped" for clause in configuration.clauses):
+        return f"at least {percent_down(configuration.cur_lower)} (stopped early, no upper bound)"
     where = attack(configuration.cur_attack, configuration.cur_dose)
     return f"{percent_up(configuration.cur)} ({where})"
 

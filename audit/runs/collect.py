@@ -27,13 +27,18 @@ pd = lazy("pandas")
 
 @dataclass(frozen=True)
 class Configured:
-    """One configuration of a run: its name, role, checkpoint ("" when it could not be made) and measuring jobs."""
+    """One configuration of a run: its name, role, checkpoint ("" when it could not be made) and measuring jobs.
+
+    ``given_up``: planned jobs that nobody does, ``because`` of what the others have shown.
+    """
 
     configuration: str
     role: str
     checkpoint: str
     measures: tuple[Job, ...]
     failure: dict[str, Any] | None = None
+    given_up: tuple[Job, ...] = ()
+    because: str = ""
 
 
 def collect(
@@ -50,6 +55,9 @@ def collect(
     """
     frames, coverage, diagnostics, unasked = [], [], [], []
     for item in configured:
+        for job in item.given_up:
+            cells = _cells(item, job, None, None)
+            coverage += [cell | {"state": "stopped", "reason": item.because} for cell in cells]
         for job in item.measures:
             failure = item.failure or jobs.failure(job.key)
             result = jobs.result(job.key) if jobs.is_done(job.key) else None

@@ -29,8 +29,8 @@ def open_seal(
 ) -> None:
     """Measure the sealed units for ``checkpoint`` and add them to RUN/measurements; resumable, but once only.
 
-    Raises E505 when the weights are gone, E507 when the seal was broken for another checkpoint, E508 when
-    nothing is sealed.
+    Raises E470 when the checkpoint was given up for futility, E505 when the weights are gone, E507 when the seal
+    was broken for another checkpoint, E508 when nothing is sealed.
     """
     break_seal(
         Coordinator(run, device=device, workers=workers, progress=progress or NullProgress()), checkpoint
@@ -42,6 +42,7 @@ def break_seal(coordinator: Coordinator, checkpoint: str) -> None:
     run = coordinator.run
     measurements = store.read(run / MEASUREMENTS)
     sealed = _sealed(measurements)
+    _refuse_stopped(measurements, checkpoint)
     _record_opening(coordinator, checkpoint, sealed)
     item = _configured(coordinator, measurements, checkpoint, sealed)
     coordinator.perform("open the sealed subjects", list(item.measures))
@@ -58,6 +59,18 @@ def _sealed(measurements: Measurements) -> dict[str, list[str]]:
         )
     twins = units[(units["side"] == "twin") & (units["split"] == "threshold")]
     return sealed | {"twin": sorted(twins["subject"])}
+
+
+def _refuse_stopped(measurements: Measurements, checkpoint: str) -> None:
+    """The seal is worth nothing for a checkpoint whose other subjects were not scored under every attack."""
+    records = {c["configuration"]: c["checkpoint"] for c in measurements.header["configurations"]}
+    stopped = [c for c in measurements.header["coverage"] if c["state"] == "stopped"]
+    if any(records[c["configuration"]] == checkpoint for c in stopped):
+        raise AuditError(
+            "E470",
+            f"checkpoint {checkpoint[:12]} was stopped for futility: it is shown to exceed a budget",
+            "confirm one that was measured under every attack",
+        )
 
 
 def _record_opening(coordinator: Coordinator, checkpoint: str, sealed: dict[str, list[str]]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from audit.core.errors import AuditError
 from audit.core.lazy import lazy
 from audit.core.progress import NullProgress, Progress
 from audit.measurements import store
-from audit.runs import eligibility, split
+from audit.measurements.table import Measurements
+from audit.runs import eligibility, futility, split
 from audit.runs.backends.local import LocalBackend, default_workers
 from audit.runs.candidates import Workshop
 from audit.runs.collect import Configured, collect
@@ -63,9 +64,13 @@ class Coordinator:
             eligible = self._eligibility(references)
             candidates = self._candidates(references["original"])
             units = self._split(eligible, candidates)
-            configured = self._measure(references, candidates, units)
-        measurements = collect(self.world, configured, units, self.jobs, known=eligible.known)
-        store.write(self.run / MEASUREMENTS, measurements)
+            planned = self._planned(references, candidates, units)
+
+            def collected(configured: list[Configured]) -> Measurements:
+                return collect(self.world, configured, units, self.jobs, known=eligible.known)
+
+            configured = self._measure(planned, collected)
+        store.write(self.run / MEASUREMENTS, collected(configured))
 
     def perform(self, name: str, jobs: list[Job]) -> None:
         """Do one stage of jobs."""
@@ -141,6 +146,15 @@ class Coordinator:
         return [split.Unit(**unit) for unit in record["units"]]
 
     def _measure(
+        self, planned: list[Configured], collected: Callable[[list[Configured]], Measurements]
+    ) -> list[Configured]:
+        """Score every configuration under every attack, or until a candidate is shown to exceed a budget."""
+        if self.world.lock.futility:
+            return futility.measure(planned, self._stage, collected)
+        self._stage("attack and score", [job for c in planned if not c.failure for job in c.measures])
+        return planned
+
+    def _planned(
         self, references: dict[str, str], candidates: list[Configured], units: list[split.Unit]
     ) -> list[Configured]:
         scored = [u for u in units if u.is_scored(tune=self.world.lock.score_tune)]
@@ -158,7 +172,6 @@ class Coordinator:
             configured.append(
                 Configured(item.configuration, "candidate", item.checkpoint, measures, item.failure)
             )
-        self._stage("attack and score", [job for c in configured if not c.failure for job in c.measures])
         return configured
 
     def _attack_jobs(

@@ -245,8 +245,7 @@ def test_persons_an_earlier_audit_opened_are_scored_with_the_others(run, scripte
     )
     units = mine._split(eligible(mine.world), candidates("aa" * 32))
     mine._reference_scores = {}
-    mine._stage = lambda name, jobs: None
-    configured = mine._measure({"original": "00" * 32}, candidates("aa" * 32), units)
+    configured = mine._planned({"original": "00" * 32}, candidates("aa" * 32), units)
     for item in configured:
         for job in item.measures:
             scored = set(mine.world.read_units(job.spec["units"])["forget"])
@@ -260,8 +259,7 @@ def test_an_ordered_family_has_its_tune_persons_scored_under_every_attack(tmp_pa
     mine = coordinator(lock_in(tmp_path, family=family))
     units = mine._split(eligible(mine.world), candidates("aa" * 32))
     mine._reference_scores = {}
-    mine._stage = lambda name, jobs: None
-    configured = mine._measure({"original": "00" * 32}, candidates("aa" * 32), units)
+    configured = mine._planned({"original": "00" * 32}, candidates("aa" * 32), units)
     for item in configured:
         assert [job.spec["attack"] for job in item.measures] == mine.world.lock.attacks
         for job in item.measures:
