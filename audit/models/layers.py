@@ -65,6 +65,14 @@ def mlp(block: Any) -> Any:
     return block.mlp
 
 
+def attention(block: Any) -> Any:
+    """Return the part of a block that moves information between tokens."""
+    for name in ("self_attn", "attn", "attention"):
+        if hasattr(block, name):
+            return getattr(block, name)
+    raise AuditError("E208", f"{type(block).__name__} has no attention of a known name", _ARCHITECTURE)
+
+
 def linears(network: Any) -> Iterator[Linear]:
     """Yield every 2-D projection inside the blocks: neither embeddings, nor lm_head, nor adapter matrices."""
     stack = blocks(network)

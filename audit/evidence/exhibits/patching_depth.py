@@ -31,7 +31,7 @@ class PatchingDepth:
         cube = case.assembly.cube
         units = cube.rows_of(case.assembly.opened("forget"))
         values = cube.values(METRIC)[:, :, units]  # (C, A, U, P)
-        has = np.isfinite(values).any(axis=0)  # (A, U, P)
+        has = np.asarray(np.isfinite(values).any(axis=0))  # (A, U, P)
         cells = [at for at in range(len(cube.cells)) if has[at].any()]
         if not cells:
             return None
