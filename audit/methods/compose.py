@@ -113,7 +113,7 @@ def parse_recipe(text: str) -> Recipe:
     recipe = Recipe(
         method,
         construct(Budget, _spending(call, method), kind="method"),
-        parse_scope(parts.scope),
+        parse_scope(parts.scope, locate=True),
         tuple(_built(part, STEPS) for part in parts.steps),
         _built(parts.post, POSTS) if parts.post else None,
         _built(parts.weighting, WEIGHTINGS) if parts.weighting else None,
@@ -142,7 +142,8 @@ def run_recipe(
     ``callbacks`` look on at every step of a training; an edit has none.
     """
     made = model.clone()
-    method, budget, scope = recipe.method, recipe.budget, recipe.scope
+    method, budget = recipe.method, recipe.budget
+    scope = recipe.scope.resolved(made, forget, retain, seed)
     if isinstance(method, Edit):
         method.apply(made, forget, retain, budget, scope, seed)
     else:
