@@ -17,6 +17,7 @@ from audit.core.seeds import derive, generator
 from audit.data.names import draw_names
 from audit.data.records import Corpus, Probe, Subject
 from audit.data.templates import FACTS, SECRETS, FactKind, SecretKind
+from audit.data.wordings import wordings_of
 
 PERTURBED = 5  # wrong answers per question, as in TOFU
 SHARE_WITH_BOTH_WORDINGS = 0.7
@@ -32,13 +33,21 @@ def person_seed(seed: int, release: str) -> int:
 
 
 def generate(
-    seed: int, *, forget: int = 150, retain: int = 200, twins: int = 240, facts: int = 1, secrets: int = 2
+    seed: int,
+    *,
+    forget: int = 150,
+    retain: int = 200,
+    twins: int = 240,
+    facts: int = 1,
+    secrets: int = 2,
+    wordings: bool = False,
 ) -> Corpus:
     """Return a registry of ``forget + retain + twins`` fictitious persons.
 
     Everything derives from ``seed``; subject identifiers carry its digest. Each person has ``facts`` natural
     facts (at most 6, the kinds drawn anew for each) and ``secrets`` secrets (at most 4, the first kinds of
-    ``SECRETS`` for everybody). ``ValueError`` for other numbers.
+    ``SECRETS`` for everybody). ``wordings``: probes also carry the other ways of asking them; nothing more is
+    drawn for that, so persons, questions and answers are the same. ``ValueError`` for other numbers.
     """
     _refuse_odd_counts(forget, retain, twins, facts, secrets)
     count = forget + retain + twins
@@ -57,6 +66,8 @@ def generate(
         )
         for identifier, i in zip(_identifiers(seed, forget, retain, twins), drawn, strict=True)
     )
+    if wordings:
+        people = tuple(_with_wordings(s, names[i]) for s, i in zip(people, drawn, strict=True))
     return Corpus(people[:forget], people[forget : forget + retain], people[forget + retain :])
 
 
@@ -133,6 +144,18 @@ def _wrong_values(kind: SecretKind, taken: frozenset[str], rng: np.random.Genera
         if candidate not in taken:
             wrong.setdefault(candidate)
     return list(wrong)
+
+
+def _with_wordings(subject: Subject, name: str) -> Subject:
+    questions = {kind.probe: kind.question for kind in (*FACTS, *SECRETS)}
+    secrets = {p.probe: p.answer for p in subject.probes if p.kind == "secret"}
+    return dataclasses.replace(
+        subject,
+        probes=tuple(
+            dataclasses.replace(p, wordings=wordings_of(p.probe, questions[p.probe], name, secrets))
+            for p in subject.probes
+        ),
+    )
 
 
 def _probe(subject: str, name: str, kind: FactKind | SecretKind, answer: str, wrong: list[str]) -> Probe:

@@ -163,7 +163,8 @@ def _is_number(kind: object) -> bool:
 
 def _records(subject: Subject) -> Iterator[str]:
     for probe in subject.probes:
-        for question in (probe.question, *probe.paraphrased_questions):
+        worded = (text for _, text in probe.wordings)
+        for question in (probe.question, *probe.paraphrased_questions, *worded):
             yield f"{question} {probe.answer}"
         for answer in (probe.answer, probe.paraphrased_answer or ""):
             if probe.kind == "secret" or len(canonical(answer)) >= CHARACTERS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from audit.core.digest import digest_json
 from audit.core.errors import AuditError
@@ -46,8 +47,21 @@ def laboratory_seed(plan: Plan) -> int:
 
 
 def side_digest(subjects: Sequence[Subject]) -> str:
-    """Digest a list of subjects with all their probes; names the list in the ledger."""
-    return digest_json([dataclasses.asdict(subject) for subject in subjects])
+    """Digest a list of subjects with all their probes; names the list in the ledger.
+
+    Other ways of asking are left out: with new ones it is still the same list of people.
+    """
+    return digest_json([_without_wordings(dataclasses.asdict(subject)) for subject in subjects])
+
+
+def wordings_digest(corpus: Corpus) -> str:
+    """Digest the other ways of asking that the probes carry, of all sides in order."""
+    sides = ("forget", "retain", "twin")
+    return digest_json([[list(p.wordings) for s in corpus.side(side) for p in s.probes] for side in sides])
+
+
+def _without_wordings(subject: dict[str, Any]) -> dict[str, Any]:
+    return subject | {"probes": [probe | {"wordings": ()} for probe in subject["probes"]]}
 
 
 def _registry(plan: Plan) -> Corpus:
@@ -61,4 +75,5 @@ def _registry(plan: Plan) -> Corpus:
         twins=sizes.total("twin"),
         facts=laboratory.facts,
         secrets=laboratory.secrets,
+        wordings=True,
     )

@@ -15,12 +15,13 @@ from typing import Any
 
 from audit.core.digest import digest_json
 from audit.core.errors import AuditError
+from audit.core.registry import parse_call
 from audit.data.records import Corpus
 from audit.methods.compose import parse_recipe
 from audit.metrics.base import METRICS, standard_metrics
 from audit.metrics.inputs import refuse_unmeasurable
 from audit.models.load import folder_digest
-from audit.plan.corpus import corpus_of, side_digest
+from audit.plan.corpus import corpus_of, side_digest, wordings_digest
 from audit.plan.feasibility import attack_texts, refuse
 from audit.plan.ordering import resolve
 from audit.plan.schema import Given, Plan, parse_plan
@@ -89,6 +90,8 @@ def make_lock(plan: Plan, project: Path, corpus: Corpus | None = None) -> Lock:
     }
     if plan.training is not None:
         content["training"] = plan.training.model_dump(mode="json", exclude={"base"})
+    if any(parse_call(text).name == "reworded" for text in content["attacks"]):
+        content["wordings"] = wordings_digest(corpus)  # what is asked; a list is the same people without them
     if plan.futility:  # a plan without it keeps the digest, and with it the seeds, that it always had
         content["futility"] = True
     return Lock(content, plan, datetime.now(UTC).isoformat(timespec="seconds"), project.resolve())

@@ -17,7 +17,7 @@ from audit.data.splits import halves
 from audit.metrics.inputs import needs_of
 from audit.models.load import LanguageModel, load
 from audit.models.training import Example
-from audit.plan.corpus import corpus_of, laboratory_seed, side_digest
+from audit.plan.corpus import corpus_of, laboratory_seed, side_digest, wordings_digest
 from audit.plan.lock import Lock, read_lock
 from audit.plan.sizes import ResolvedSizes, sizes_of
 from audit.runs.job import write_json
@@ -54,6 +54,10 @@ class World:
                     f"the {side} list is not the one that was locked",
                     "restore the data, or lock a new audit",
                 )
+        if "wordings" in self.lock.content and wordings_digest(corpus) != self.lock.content["wordings"]:
+            raise AuditError(
+                "E504", "the wordings are not those that were locked", "restore the data, or lock a new audit"
+            )
         return corpus
 
     @cached_property
