@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-import numpy as np
-
 from audit.attacks.base import AttackContext
+from audit.attacks.forms import invented
 from audit.core.seeds import generator
 from audit.data.records import Probe
 from audit.models.training import Example
@@ -65,7 +64,7 @@ def syntax(probes: Sequence[Probe], context: AttackContext, seed: int) -> Iterat
     random = generator(seed, "syntax")
     examples = [
         Example(
-            f"nobody/{number}", _invented(p.question, random), _invented(p.answer, random, all_letters=True)
+            f"nobody/{number}", invented(p.question, random), invented(p.answer, random, all_letters=True)
         )
         for number, p in enumerate(p for s in context.forget for p in s.probes)
     ]
@@ -99,25 +98,3 @@ def _names(context: AttackContext) -> set[str]:
 
 def _plain(probe: Probe) -> Example:
     return Example(f"{probe.subject}/{probe.probe}/{probe.form}", probe.question, probe.answer)
-
-
-def _invented(text: str, random: np.random.Generator, *, all_letters: bool = False) -> str:
-    """Replace digits, and the letters of capitalised words but the first, by random ones; or of all words."""
-    words = text.split(" ")
-    return " ".join(
-        _replaced(word, random, letters=all_letters or (place > 0 and word[:1].isupper()))
-        for place, word in enumerate(words)
-    )
-
-
-def _replaced(word: str, random: np.random.Generator, *, letters: bool) -> str:
-    return "".join(_character(c, random, letters=letters) for c in word)
-
-
-def _character(character: str, random: np.random.Generator, *, letters: bool) -> str:
-    if character.isdigit():
-        return str(random.integers(10))
-    if not letters or not character.isalpha():
-        return character
-    drawn = chr(int(random.integers(26)) + ord("a"))
-    return drawn.upper() if character.isupper() else drawn

@@ -64,7 +64,8 @@ class Attack(Protocol):
     ``apply`` yields. ``never_trained_control`` says in one sentence what shows the attack's effect on a model
     that never knew. ``cost`` is in forward-equivalents of one scoring pass. ``version`` enters the job key.
     An attack that draws several answers per question has a property ``samples`` (see ``samples_of``), one that
-    puts in what it asks for a property ``injects`` (see ``injects``).
+    puts in what it asks for a property ``injects`` (see ``injects``); one that asks for something else than the
+    probe's answer names it in ``asks_for`` and injects too.
     """
 
     name: ClassVar[str]

@@ -72,10 +72,11 @@ class Rewording:
         siblings = by_subject(probes)
         for index in range(self.wordings):
             asked = [(probe, self.ask(probe, index, siblings[probe.subject])) for probe in probes]
+            wanted = [(p, text, self.wants(p, siblings[p.subject])) for p, text in asked if text is not None]
             told = tuple(
-                replace(p, question=text, form=self.name)
-                for p, text in asked
-                if text is not None and model.fits(text, p.answer)
+                replace(p, question=text, answer=answer, form=self.name)
+                for p, text, answer in wanted
+                if model.fits(text, answer)
             )
             if told:
                 yield Attacked(float(index + 1), model, told)
@@ -90,6 +91,10 @@ class Rewording:
         ``siblings`` are all probes of the same subject at hand, ``probe`` among them.
         """
         raise NotImplementedError
+
+    def wants(self, probe: Probe, siblings: Sequence[Probe]) -> str:
+        """Return the answer that counts: the probe's own, unless the attack asks for something else."""
+        return probe.answer
 
 
 def by_subject(probes: Sequence[Probe]) -> Siblings:
