@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from audit.attacks.base import ATTACKS, Attack, AttackContext, Attacked
+from audit.attacks.base import ATTACKS, Attack, AttackContext, Attacked, injects
 from audit.attacks.prompts.rewording import Rewording
 from audit.core.errors import AuditError
 from audit.core.lazy import lazy
@@ -155,8 +155,8 @@ def _score_all(
 
 
 def compares_twins(dose: float, attack: Attack, plan: Plan) -> bool:
-    """Return whether twins answer at ``dose``: at the last one, and at each where their threshold decides."""
-    return dose == max(attack.doses) or "above_twins" in plan.loss.primary
+    """Return whether twins answer at ``dose``: at the last, and at each where they are threshold or only control."""
+    return dose == max(attack.doses) or "above_twins" in plan.loss.primary or injects(attack)
 
 
 def _not_asked(attack: Attack, probes: Sequence[Probe], asked: set[Question], world: World) -> list[Question]:

@@ -9,10 +9,17 @@ from audit.evidence.certify import certify
 OWN = (canonical(ATTACKS.build("relearn(steps=[5], arm=own)")), 5.0)
 
 
-def certified(*, injects):
+def certified(*, injects, twins=0, yielding=0):
     audit = Audit(
-        candidates=("npo",), cells=(NONE, OWN), forget=60, retain=60, metrics=("forced_match", "exact_match")
+        candidates=("npo",),
+        cells=(NONE, OWN),
+        forget=60,
+        retain=60,
+        twins=twins,
+        metrics=("forced_match", "exact_match"),
     )
+    for twin in audit.never_trained[: 2 * yielding]:
+        audit.put("npo", OWN, twin, "passport", "forced_match", 1.0)
     for name in ("npo", "original", "retrained"):
         audit.leak(name, OWN, 60 if injects else 0)
     audit.leak("npo", NONE, 1)
@@ -51,3 +58,30 @@ def test_without_such_an_attack_there_is_no_envelope():
     certificate = certified(injects=False)
     assert "envelope" not in {e.name for e in certificate.exhibits}
     assert len([c for c in certificate.configurations[0].clauses if c.side == "forget"]) == 2
+
+
+def envelope(certificate):
+    (shown,) = [e for e in certificate.exhibits if e.name == "envelope"]
+    return shown
+
+
+def test_twins_stand_beside_the_persons_as_what_a_random_string_yields():
+    """Forty twins, every other one counted (the rest judge): of these twenty, seven yield under npo."""
+    shown = envelope(certified(injects=True, twins=40, yielding=7))
+    assert [c.title for c in shown.columns][1:] == [
+        "relearn(steps=[5], arm=own)",
+        "relearn(steps=[5], arm=own), twins",
+    ]
+    assert {row[0]: row[1:] for row in shown.rows} == {
+        "npo": (60.0, 7.0),
+        "control: original": (60.0, 0.0),
+        "control: retrained": (60.0, 0.0),
+    }
+    assert "Of 60 opened persons and of 20 never-trained twins" in shown.claim
+    assert "random strings of the same form" in " ".join(shown.notes)
+
+
+def test_without_twins_the_missing_control_is_said():
+    shown = envelope(certified(injects=True))
+    assert len(shown.columns) == 2
+    assert "No twins were measured" in " ".join(shown.notes)

@@ -20,6 +20,12 @@ def test_twins_answer_at_the_last_dose_and_wherever_their_threshold_decides(tmp_
     assert [dose for dose in attack.doses if compares_twins(dose, attack, plan)] == asked
 
 
+def test_twins_answer_at_every_dose_of_an_attack_that_puts_the_answer_in(tmp_path):
+    plan = parse_plan({"laboratory": {"subject": "lab"}, "candidates": ["npo"]}, base=tmp_path)
+    attack = ATTACKS.build("soft_prompt(steps=[5, 10])")
+    assert [dose for dose in attack.doses if compares_twins(dose, attack, plan)] == [5.0, 10.0]
+
+
 def test_persons_whom_a_rewording_cannot_reach_are_named_before_they_are_opened():
     """Of three persons one is scored; of the others one has a second wording, one has none."""
     roomy = SimpleNamespace(fits=lambda question, answer: True)

@@ -1,7 +1,8 @@
-"""The upper envelope: attacks that put in what they ask for, beside models that never knew."""
+"""The upper envelope: attacks that put in what they ask for, beside models and persons that never knew."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,48 +13,88 @@ from audit.evidence.exhibits.base import EXHIBITS, Case
 from audit.plan.assemble import Promise
 from audit.plan.naming import attack_label, configuration_label
 
+Cell = tuple[str, float]
+
 
 @EXHIBITS.register("envelope")
 @dataclass(frozen=True)
 class Envelope:
-    """Counts how many persons yield their secret to somebody who already showed it to the model."""
+    """Counts how many persons, and how many twins, yield their secret to somebody who already had it."""
 
     name: ClassVar[str]
     place: ClassVar[int] = 45
 
     def make(self, case: Case) -> Exhibit | None:
-        """Return the counts of candidates and references; None without such an attack."""
+        """Return the counts of candidates and references, persons and twins; None without such an attack."""
         cells = case.assembly.envelope
         if not cells:
             return None
         references = case.assembly.references
         names = [*case.assembly.candidates, *references.values()]
         labels = {name: f"control: {role}" for role, name in references.items()}
+        compared = [_twins(case, names, cell) for cell in cells]
+        size = max((len(values) for column in compared for values in column if values is not None), default=0)
         rows = [
-            (labels.get(name, configuration_label(name)), *(_count(case, name, cell) for cell in cells))
-            for name in names
+            (labels.get(name, configuration_label(name)), *_row(case, name, place, cells, compared))
+            for place, name in enumerate(names)
         ]
-        opened = len(case.assembly.opened("forget"))
+        opened = f"Of {len(case.assembly.opened('forget'))} opened persons"
         return Exhibit(
             name=self.name,
             title="Upper envelope",
-            claim=f"Of {opened} opened persons, how many yield a secret to an attacker who put it in beforehand.",
-            columns=(Column("configuration"), *(Column(attack_label(*cell), "count") for cell in cells)),
+            claim=f"{opened}{f' and of {size} never-trained twins' if size else ''}, how many yield a secret to an"
+            " attacker who put it in beforehand.",
+            columns=(Column("configuration"), *_columns(cells, compared)),
             rows=tuple(rows),
             notes=(
                 "Nothing follows from these counts about what unlearning left behind: a model that never knew (control:"
-                " retrained) learns the answers too. They enter no bound and no verdict.",
+                " retrained) yields answers that were put in, too. They enter no bound and no verdict.",
+                _CONTROL if size else _NO_CONTROL,
             ),
             watermark="outside the bound",
         )
 
 
-def _count(case: Case, name: str, cell: tuple[str, float]) -> Value:
+_CONTROL = (
+    "Twins are nobody's training data: to the model their answers are random strings of the same form, and prompts"
+    " and suffixes are optimised for them with the same effort. Where twins come out as often as persons, the attack"
+    " can make the model say anything. relearn and interpolate put nothing in about twins: read them beside"
+    " control: retrained."
+)
+_NO_CONTROL = (
+    "No twins were measured: nothing shows how often the attack would draw a random string of the same form."
+)
+
+
+def _columns(cells: list[Cell], compared: list[list[np.ndarray | None]]) -> Iterator[Column]:
+    for cell, column in zip(cells, compared, strict=True):
+        yield Column(attack_label(*cell), "count")
+        if any(values is not None for values in column):
+            yield Column(f"{attack_label(*cell)}, twins", "count")
+
+
+def _row(
+    case: Case, name: str, place: int, cells: list[Cell], compared: list[list[np.ndarray | None]]
+) -> Iterator[Value]:
+    for cell, column in zip(cells, compared, strict=True):
+        yield _count(case, name, cell)
+        if any(values is not None for values in column):
+            yield _recovered(column[place])
+
+
+def _twins(case: Case, names: list[str], cell: Cell) -> list[np.ndarray | None]:
+    """Return each configuration's losses of the twins that are counted, None where they were not measured."""
+    return [case.assembly.twin_losses(name, case.settings.primary[0], cell) for name in names]
+
+
+def _count(case: Case, name: str, cell: Cell) -> Value:
     """Return the opened persons recovered in one cell, None where it was not measured."""
     loss = case.settings.primary[0]
     if case.assembly.state(name, Promise(loss, "forget", *cell))[0] != "measured":
         return None
     losses = case.assembly.unit_losses(loss, cell, tuple(case.assembly.opened("forget")))
-    if losses is None:
-        return None
-    return float(np.nansum(losses[case.assembly.cube.configurations.index(name)] >= 1))
+    return _recovered(None if losses is None else losses[case.assembly.cube.configurations.index(name)])
+
+
+def _recovered(losses: np.ndarray | None) -> Value:
+    return None if losses is None else float(np.nansum(losses >= 1))
