@@ -11,12 +11,17 @@ from audit.risk.catalogue import table as bounds_table
 
 
 def methods_markdown() -> str:
-    """Return the tables of methods, of steps and of post-calibrations."""
+    """Return the tables of methods, of weightings, of steps and of post-calibrations."""
     rows = methods_table()
     methods = [
         (f"`{m.name}`", m.summary, _parameters(m.parameters), f"{m.cost:g}", m.evidence, m.source)
         for m in rows
-        if m.kind in ("objective", "edit")
+        if m.kind in ("objective", "edit", "driver")
+    ]
+    weightings = [
+        (f"`* {m.name}`", m.summary, _parameters(m.parameters), f"{m.cost:g}", m.evidence, m.source)
+        for m in rows
+        if m.kind == "weighting"
     ]
     steps = [
         (
@@ -39,6 +44,7 @@ def methods_markdown() -> str:
     head = ("what it does", "parameters")
     tables = (
         _markdown(("method", *head, "cost (graddiff = 1)", "evidence", "source"), methods),
+        _markdown(("weighting", *head, "cost, once (epochs of graddiff)", "evidence", "source"), weightings),
         _markdown(("step", *head, "cost", "changes nothing when", "evidence", "source"), steps),
         _markdown(("post-calibration", *head, "evidence", "source"), posts),
     )
