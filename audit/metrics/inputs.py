@@ -112,7 +112,7 @@ def scored_for(
     """
     needs, company = needs_of(names), company or Company()
     _demand(needs, company)
-    plain = _scored(model, probes, needs)
+    plain = _scored(model, probes, needs, generate)
     scored = with_generations(model, plain, decoding) if generate else plain
     added = [_MEASURED[need](model, probes, company) for need in _MEASURED if need in needs]
     asked = needs - {"generation"}
@@ -139,15 +139,17 @@ def _demand(needs: frozenset[str], company: Company) -> None:
         )
 
 
-def _scored(model: LanguageModel, probes: Sequence[Probe], needs: frozenset[str]) -> list[Scored]:
+def _scored(
+    model: LanguageModel, probes: Sequence[Probe], needs: frozenset[str], predictions: bool
+) -> list[Scored]:
     """Return the records, with paraphrased and wrong answers where asked: these share their question's prompt."""
     moments = "moments" in needs
     if not needs & {"paraphrase", "wrong_answers"}:
-        return score(model, probes, moments=moments)
+        return score(model, probes, moments=moments, predictions=predictions)
     right = [[p.paraphrased_answer] if p.paraphrased_answer and "paraphrase" in needs else [] for p in probes]
     wrong = [list(p.perturbed_answers) if "wrong_answers" in needs else [] for p in probes]
     others = [[*first, *rest] for first, rest in zip(right, wrong, strict=True)]
-    found = score_packed(model, probes, others, moments=moments)
+    found = score_packed(model, probes, others, moments=moments, predictions=predictions)
     return [
         replace(item, paraphrase_logp=logps[0] if first else None, wrong_logp=logps[len(first) :])
         for (item, logps), first in zip(found, right, strict=True)

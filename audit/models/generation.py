@@ -1,13 +1,16 @@
 """Batched decoding with a key-value cache: greedy, or sampling.
 
 Prompts are padded on the left. Rows that have ended leave the batch, so one long answer does not hold up the
-rest. A sampled answer depends on the seed, its question and its number alone, whoever else is asked: so the loss
-of a person is a fixed number, as statistics on a finite list need it.
+rest. Greedy decoding repeats a reference answer up to the first token that is not the arg max there: what a pass over
+that answer has shown is taken over (as drafts are in speculative decoding, Leviathan et al. 2023, arXiv:2211.17192),
+and a memorised answer needs no decoding at all. A sampled answer depends on the seed, its question and its number
+alone, whoever else is asked: so the loss of a person is a fixed number, as statistics on a finite list need it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +18,19 @@ import numpy as np
 
 from audit.core.lazy import lazy
 from audit.core.seeds import generator
-from audit.models.language_model import LanguageModel, compute_dtype
+from audit.models.caches import Beginning, inference_context, shared_beginning
+from audit.models.language_model import LanguageModel
 from audit.models.layers import body, head, inner
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 torch = lazy("torch")
-cache_utils = lazy("transformers.cache_utils")
 
 ROWS = {"cpu": 64, "cuda": 512}  # sequences decoded at once
+_FULL = (
+    0.75  # ended rows leave once no more than this share goes on: leaving copies the others' keys and values
+)
 
 
 @dataclass(frozen=True)
@@ -47,63 +53,110 @@ class Decoding:
             raise ValueError(f"top_p must be in (0, 1], got {self.top_p}")
 
 
-def generate(model: LanguageModel, questions: Sequence[str], decoding: Decoding) -> list[list[str]]:
-    """Return ``decoding.samples`` answers per question, in order; EOS or a line break ends an answer."""
-    prompts = [model.encode_prompt(question) for question in questions]
-    repeated = [i for i in range(len(prompts)) for _ in range(decoding.samples)]
-    dice = [
-        _dice(prompts[i], number, decoding) for i in range(len(prompts)) for number in range(decoding.samples)
+def generate(
+    model: LanguageModel,
+    questions: Sequence[str],
+    decoding: Decoding,
+    known: Sequence[Sequence[int]] | None = None,
+) -> list[list[str]]:
+    """Return ``decoding.samples`` answers per question, in order; EOS or a line break ends an answer.
+
+    ``known``: the tokens with which each question's greedy answer begins, as far as a pass over the reference answer
+    has shown them already, ended by the token that ends it where that is known too. They are not decoded again.
+    ValueError with sampling.
+    """
+    if known is not None and decoding.temperature > 0:
+        raise ValueError(f"only greedy answers have a known beginning, got {decoding}")
+    prompts, ends = [model.encode_prompt(question) for question in questions], _ends(model)
+    answers = [
+        _begun(model, prompt, known[i] if known else (), ends, decoding, number)
+        for i, prompt in enumerate(prompts)
+        for number in range(decoding.samples)
     ]
-    order = sorted(range(len(repeated)), key=lambda slot: (len(prompts[repeated[slot]]), slot))
-    texts = [""] * len(repeated)
-    rows = ROWS[model.device.type]
-    for start in range(0, len(order), rows):
-        slots = order[start : start + rows]
-        tokens = _decode(
-            model, [prompts[repeated[slot]] for slot in slots], decoding, [dice[slot] for slot in slots]
-        )
-        for slot, answer in zip(slots, tokens, strict=True):
-            texts[slot] = _first_line(model.tokenizer.decode(answer, skip_special_tokens=True))
+    rest = sorted((answer for answer in answers if not answer.done), key=lambda answer: len(answer.read))
+    with torch.inference_mode(), inference_context(model):
+        beginning = shared_beginning(model, [answer.prompt for answer in rest])
+        for start in range(0, len(rest), ROWS[model.device.type]):
+            _decode(model, rest[start : start + ROWS[model.device.type]], decoding, ends, beginning)
+    texts = [_first_line(model.tokenizer.decode(a.tokens, skip_special_tokens=True)) for a in answers]
     return [texts[i : i + decoding.samples] for i in range(0, len(texts), decoding.samples)]
 
 
+@dataclass
+class _Answer:
+    """An answer in the making: its tokens so far, without the one that ends it, of ``budget`` at most."""
+
+    prompt: tuple[int, ...]
+    tokens: list[int]
+    budget: int
+    done: bool
+    dice: np.ndarray  # (max_new_tokens,), uniform
+
+    @property
+    def read(self) -> tuple[int, ...]:
+        """What the next token follows."""
+        return (*self.prompt, *self.tokens)
+
+    def add(self, token: int, ends: AbstractSet[int]) -> None:
+        """Take the next token, unless the answer is done."""
+        if self.done:
+            return
+        if token not in ends:
+            self.tokens.append(token)
+        self.done = token in ends or len(self.tokens) == self.budget
+
+
+def _begun(
+    model: LanguageModel,
+    prompt: tuple[int, ...],
+    known: Sequence[int],
+    ends: AbstractSet[int],
+    decoding: Decoding,
+    number: int,
+) -> _Answer:
+    budget = min(decoding.max_new_tokens, _room(model, len(prompt)))
+    answer = _Answer(prompt, [], budget, False, _dice(prompt, number, decoding))
+    for token in known:
+        answer.add(int(token), ends)
+    return answer
+
+
 def _decode(
-    model: LanguageModel, prompts: Sequence[tuple[int, ...]], decoding: Decoding, dice: Sequence[np.ndarray]
-) -> list[list[int]]:
-    """Return the new tokens of each prompt, without the one that ended it."""
-    ids, mask = _left_padded(prompts, model.device)
-    chances = torch.tensor(np.stack(dice), device=model.device)  # (B, max_new_tokens), uniform
-    ends = torch.tensor(sorted(_ends(model)), device=model.device)
-    budget = min(decoding.max_new_tokens, _room(model, ids.shape[1]))
-    answers: list[list[int]] = [[] for _ in prompts]
-    alive = torch.arange(len(prompts), device=model.device)
-    cache = cache_utils.DynamicCache(config=inner(model.network).config)
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
-    dtype = compute_dtype(model.device)
-    with torch.inference_mode(), torch.autocast(model.device.type, dtype, enabled=dtype != torch.float32):
-        for place in range(budget):
-            state = body(model.network)(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-            )
-            logits = head(model.network, state.last_hidden_state[:, -1])
-            token = _choose(logits, decoding, chances[alive, place])  # (B,)
-            going = ~torch.isin(token, ends)
-            for row, value, goes in zip(alive.tolist(), token.tolist(), going.tolist(), strict=True):
-                if goes:
-                    answers[row].append(value)
-            if not going.any():
-                break
-            if not going.all():
-                alive, token, mask, positions = alive[going], token[going], mask[going], positions[going]
-                cache.batch_select_indices(going.nonzero()[:, 0])
-            ids = token[:, None]
-            mask = torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
-            positions = positions[:, -1:] + 1
-    return answers
+    model: LanguageModel,
+    rows: list[_Answer],
+    decoding: Decoding,
+    ends: AbstractSet[int],
+    beginning: Beginning,
+) -> None:
+    """Bring answers to their ends, together."""
+    ids, own = _left_padded([answer.read[beginning.tokens :] for answer in rows], model.device)
+    mask = torch.cat([own.new_ones(len(rows), beginning.tokens), own], 1)
+    cache = beginning.cache(model.network, len(rows))
+    positions = (mask.cumsum(1) - 1).clamp(min=0)[:, beginning.tokens :]
+    while True:
+        state = body(model.network)(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        logits = head(model.network, state.last_hidden_state[:, -1])
+        chances = [answer.dice[min(len(answer.tokens), answer.budget - 1)] for answer in rows]
+        token = _choose(logits, decoding, torch.tensor(np.array(chances), device=model.device))  # (B,)
+        for answer, value in zip(rows, token.tolist(), strict=True):
+            answer.add(value, ends)
+        going = [row for row, answer in enumerate(rows) if not answer.done]
+        if not going:
+            return
+        if len(going) <= _FULL * len(rows):
+            rows = [rows[row] for row in going]
+            kept = torch.tensor(going, device=model.device)
+            token, mask, positions = token[kept], mask[kept], positions[kept]
+            cache.batch_select_indices(kept)
+        ids = token[:, None]
+        mask = torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
+        positions = positions[:, -1:] + 1
 
 
 def _dice(prompt: tuple[int, ...], number: int, decoding: Decoding) -> np.ndarray:
@@ -136,7 +189,7 @@ def _left_padded(prompts: Sequence[tuple[int, ...]], device: Any) -> tuple[Tenso
     return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
 
 
-def _ends(model: LanguageModel) -> set[int]:
+def _ends(model: LanguageModel) -> AbstractSet[int]:
     """Return the tokens that end an answer: EOS by tokenizer and generation settings, and line breaks."""
     config = getattr(inner(model.network), "generation_config", None)
     named = getattr(config, "eos_token_id", None)

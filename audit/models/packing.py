@@ -8,6 +8,7 @@ a trial of a few tokens and get one sequence per answer.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,13 +17,13 @@ import numpy as np
 
 from audit.core.lazy import lazy
 from audit.data.records import Probe
+from audit.models.caches import NOTHING, Beginning, inference_context, shared_beginning
 from audit.models.language_model import LanguageModel, compute_dtype
 from audit.models.layers import body, head, hidden_states, text_config
 from audit.models.scoring import (
     BATCH_TOKENS,
     Scored,
     buckets,
-    inference_context,
     score,
     standardised_logp,
 )
@@ -41,6 +42,7 @@ class Row:
 
     ``ids``, ``positions``, ``owners``: (L,), owner 0 is the prompt, k the k-th answer, whose last token is not an
     input. ``sources`` (N,) says at which place of the row each of the N answer tokens ``targets`` is predicted.
+    ``after``: the place of the first answer's last token, which then is an input, or None.
     """
 
     ids: tuple[int, ...]
@@ -49,29 +51,39 @@ class Row:
     sources: tuple[int, ...]
     targets: tuple[int, ...]
     lengths: tuple[int, ...]  # answer tokens of each answer
+    after: int | None = None
 
 
 def score_packed(
-    model: LanguageModel, probes: Sequence[Probe], others: Sequence[Sequence[str]], *, moments: bool = False
+    model: LanguageModel,
+    probes: Sequence[Probe],
+    others: Sequence[Sequence[str]],
+    *,
+    moments: bool = False,
+    predictions: bool = False,
 ) -> list[tuple[Scored, tuple[np.ndarray, ...]]]:
     """Return, per probe, its record as ``scoring.score`` gives it and the log-probabilities of ``others``.
 
     ``others``: further answers to each probe's question. Log-probabilities are per token without EOS, nats, float64,
     equal to those of separate sequences to 1e-5 in float32. Raises E206 and E207 as ``LanguageModel.encode``.
     """
-    rows = [_row(model, p.question, (p.answer, *texts)) for p, texts in zip(probes, others, strict=True)]
+    rows = [
+        _row(model, p.question, (p.answer, *texts), predictions)
+        for p, texts in zip(probes, others, strict=True)
+    ]
     if not _packs(model, max((max(row.positions) for row in rows), default=0)):
-        return _one_by_one(model, probes, others, moments)
+        return _one_by_one(model, probes, others, moments, predictions)
+    beginning = shared_beginning(model, [row.ids[: row.owners.count(0)] for row in rows])
     found: dict[int, tuple[Scored, tuple[np.ndarray, ...]]] = {}
     for chosen in buckets([len(row.ids) for row in rows], BATCH_TOKENS[model.device.type]):
-        answers = _forward(model, [rows[i] for i in chosen], moments)
+        answers = _forward(model, [rows[i] for i in chosen], beginning, moments)
         for index in chosen:
             first, *rest = [next(answers) for _ in rows[index].lengths]
             found[index] = _scored(probes[index], first, moments), tuple(answer.logp for answer in rest)
     return [found[index] for index in range(len(rows))]
 
 
-def _row(model: LanguageModel, question: str, answers: Sequence[str]) -> Row:
+def _row(model: LanguageModel, question: str, answers: Sequence[str], predictions: bool) -> Row:
     encoded = [model.encode(question, text) for text in answers]
     prompt = encoded[0].ids[: encoded[0].answer_start]
     ids, positions, owners = list(prompt), list(range(len(prompt))), [0] * len(prompt)
@@ -81,51 +93,68 @@ def _row(model: LanguageModel, question: str, answers: Sequence[str]) -> Row:
         tokens = item.ids[item.answer_start : len(item.ids) - item.eos]
         sources += [len(prompt) - 1, *range(len(ids), len(ids) + len(tokens) - 1)]
         targets += tokens
-        ids += tokens[:-1]
-        positions += range(len(prompt), len(prompt) + len(tokens) - 1)
-        owners += [owner] * (len(tokens) - 1)
+        inputs = tokens if predictions and owner == 1 else tokens[:-1]
+        ids += inputs
+        positions += range(len(prompt), len(prompt) + len(inputs))
+        owners += [owner] * len(inputs)
     lengths = tuple(item.answer_tokens for item in encoded)
-    return Row(tuple(ids), tuple(positions), tuple(owners), tuple(sources), tuple(targets), lengths)
+    after = len(prompt) + lengths[0] - 1 if predictions else None
+    return Row(tuple(ids), tuple(positions), tuple(owners), tuple(sources), tuple(targets), lengths, after)
 
 
 class _Answer(NamedTuple):
     logp: np.ndarray
     greedy: np.ndarray
     standardised: np.ndarray
+    predicted: np.ndarray
 
 
-def _forward(model: LanguageModel, rows: Sequence[Row], moments: bool) -> Iterator[_Answer]:
-    """Yield every answer of every row; ``greedy`` and ``standardised`` are computed for first answers only."""
+def _forward(
+    model: LanguageModel, rows: Sequence[Row], beginning: Beginning, moments: bool
+) -> Iterator[_Answer]:
+    """Yield every answer of every row; what lies beyond ``logp`` is computed for first answers only."""
     device = model.device
     first = np.array([i == 0 for row in rows for i, n in enumerate(row.lengths) for _ in range(n)])
+    places = [(b, s - beginning.tokens) for b, row in enumerate(rows) for s in row.sources]
+    after = [(b, row.after - beginning.tokens) for b, row in enumerate(rows) if row.after is not None]
     with torch.inference_mode(), inference_context(model):
-        hidden = _hidden(model.network, rows, device)  # (B, L, H)
-        at = torch.tensor([(b, s) for b, row in enumerate(rows) for s in row.sources], device=device)
+        hidden = _hidden(model.network, rows, device, beginning)  # (B, L, H)
+        at = torch.tensor([*places, *after], device=device)
         targets = torch.tensor([t for row in rows for t in row.targets], device=device)
-        logits = head(model.network, hidden[at[:, 0], at[:, 1]])  # (N, V)
+        every = head(model.network, hidden[at[:, 0], at[:, 1]])  # (N, V)
+        logits, then = every[: len(places)], every[len(places) :].argmax(-1).tolist()
         logp = -torch.nn.functional.cross_entropy(logits, targets, reduction="none")
         own = torch.tensor(first, device=device)
-        greedy, standardised = torch.zeros_like(logp, dtype=torch.bool), torch.zeros_like(logp)
-        greedy[own] = logits[own].argmax(-1) == targets[own]
+        best, standardised = torch.full_like(targets, -1), torch.zeros_like(logp)
+        best[own] = logits[own].argmax(-1)
         if moments:
             standardised[own] = standardised_logp(logits[own].log_softmax(-1), logp[own])
     ends = np.cumsum([length for row in rows for length in row.lengths])[:-1]
-    values = (logp.double(), greedy, standardised.double())
-    yield from map(_Answer, *(np.split(value.cpu().numpy(), ends) for value in values))
+    values = (logp.double(), best == targets, standardised.double(), best)
+    answers = map(_Answer, *(np.split(value.cpu().numpy(), ends) for value in values))
+    for row, token in itertools.zip_longest(rows, then):
+        own_answer = next(answers)
+        yield own_answer._replace(predicted=np.append(own_answer.predicted, [] if token is None else token))
+        yield from itertools.islice(answers, len(row.lengths) - 1)
 
 
 def _scored(probe: Probe, answer: _Answer, moments: bool) -> Scored:
+    predicted = answer.predicted if len(answer.predicted) > len(answer.logp) else None
     return Scored(
         *(probe.subject, probe.probe, 0, answer.logp, answer.greedy, probe.answer, None, probe.question),
         standardised=answer.standardised if moments else None,
+        predicted=predicted,
     )
 
 
-def _hidden(network: Any, rows: Sequence[Row], device: Any) -> Tensor:
-    longest = max(len(row.ids) for row in rows)
+def _hidden(network: Any, rows: Sequence[Row], device: Any, beginning: Beginning = NOTHING) -> Tensor:
+    """Return the final hidden states behind the beginning that all rows share, (B, L, H)."""
+    start = beginning.tokens
+    longest = max(len(row.ids) for row in rows) - start
     ids, positions, owners = (
         torch.tensor(
-            [list(getattr(row, name)) + [pad] * (longest - len(row.ids)) for row in rows], device=device
+            [[*getattr(row, name)[start:], *[pad] * (longest + start - len(row.ids))] for row in rows],
+            device=device,
         )
         for name, pad in (("ids", 0), ("positions", 0), ("owners", -1))
     )
@@ -136,7 +165,11 @@ def _hidden(network: Any, rows: Sequence[Row], device: Any) -> Tensor:
     )  # padding sees itself: no row of the softmax is empty
     mask = torch.zeros(seen.shape, dtype=compute_dtype(device), device=device)
     mask = mask.masked_fill(~seen, torch.finfo(mask.dtype).min)[:, None]  # (B, 1, L, L), added to the scores
-    states = body(network)(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False)
+    mask = torch.nn.functional.pad(mask, (start, 0))  # everybody sees the beginning
+    past = beginning.cache(network, len(rows)) if start else None
+    states = body(network)(
+        input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=past, use_cache=start > 0
+    )
     return states.last_hidden_state
 
 
@@ -163,9 +196,13 @@ def _ids(model: LanguageModel, prompt: Sequence[int], answer: Sequence[int]) -> 
 
 
 def _one_by_one(
-    model: LanguageModel, probes: Sequence[Probe], others: Sequence[Sequence[str]], moments: bool
+    model: LanguageModel,
+    probes: Sequence[Probe],
+    others: Sequence[Sequence[str]],
+    moments: bool,
+    predictions: bool,
 ) -> list[tuple[Scored, tuple[np.ndarray, ...]]]:
     asked = [replace(p, answer=text) for p, texts in zip(probes, others, strict=True) for text in texts]
     found = iter(score(model, asked))
-    own = score(model, probes, moments=moments)
+    own = score(model, probes, moments=moments, predictions=predictions)
     return [(item, tuple(next(found).logp for _ in texts)) for item, texts in zip(own, others, strict=True)]

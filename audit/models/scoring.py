@@ -15,9 +15,11 @@ import numpy as np
 from audit.core.lazy import lazy
 from audit.core.text import normalise, yields
 from audit.data.records import Probe
-from audit.models.batches import Example, collate, forward_answer_logits
+from audit.models.batches import Example, collate
+from audit.models.caches import Beginning, inference_context, shared_beginning, states_after
 from audit.models.generation import Decoding, generate
-from audit.models.load import Encoded, LanguageModel, compute_dtype
+from audit.models.layers import head
+from audit.models.load import Encoded, LanguageModel
 
 __all__ = [
     "Decoding",
@@ -25,6 +27,7 @@ __all__ = [
     "buckets",
     "extraction_strength",
     "generate",
+    "inference_context",
     "normalise",
     "score",
     "standardised_logp",
@@ -72,6 +75,16 @@ class Scored:
     prefixed_logp: np.ndarray | None = None
     gradient_norm: float | None = None
     lens: Lens | None = None
+    predicted: np.ndarray | None = None
+
+    @property
+    def known(self) -> tuple[int, ...]:
+        """The tokens with which the model's greedy answer begins, as far as ``predicted`` shows them."""
+        if self.predicted is None:
+            return ()
+        wrong = np.flatnonzero(~self.greedy)
+        return tuple(self.predicted[: (wrong[0] if len(wrong) else len(self.greedy)) + 1].tolist())
+
     patching_depth: float | None = None
 
 
@@ -83,24 +96,32 @@ def score(
     decoding: Decoding | None = None,
     batch_tokens: int | None = None,
     moments: bool = False,
+    predictions: bool = False,
 ) -> list[Scored]:
     """Return one record per probe, in order; with several samples one per probe and draw, draws adjacent.
 
-    ``moments``: also standardise each log-probability over the vocabulary, in the same pass.
+    ``moments``: also standardise each log-probability over the vocabulary, in the same pass. ``predictions``: also
+    keep the arg max tokens, for ``with_generations``.
 
     The same model, probes and batch size give the same values bit by bit; batch sizes agree to 1e-5 in
     float32.
     """
     encoded = [model.encode(probe.question, probe.answer) for probe in probes]
-    plain = _likelihoods(model, probes, encoded, batch_tokens or BATCH_TOKENS[model.device.type], moments)
+    size = batch_tokens or BATCH_TOKENS[model.device.type]
+    plain = _likelihoods(model, probes, encoded, size, moments, generate or predictions)
     return with_generations(model, plain, decoding) if generate else plain
 
 
 def with_generations(
     model: LanguageModel, scored: Sequence[Scored], decoding: Decoding | None = None
 ) -> list[Scored]:
-    """Return each record once per sampled answer, with its text; draws of a probe stand side by side."""
-    answers = generate(model, [item.question for item in scored], decoding or Decoding())
+    """Return each record once per sampled answer, with its text; draws of a probe stand side by side.
+
+    Greedy answers go on from what ``predicted`` shows: the records must be ``model``'s own.
+    """
+    decoding = decoding or Decoding()
+    known = None if decoding.temperature > 0 else [item.known for item in scored]
+    answers = generate(model, [item.question for item in scored], decoding, known)
     return [
         replace(item, draw=draw, generation=text)
         for item, texts in zip(scored, answers, strict=True)
@@ -137,43 +158,50 @@ def _likelihoods(
     encoded: Sequence[Encoded],
     batch_tokens: int,
     moments: bool,
+    predictions: bool,
 ) -> list[Scored]:
     asked = frozenset({"moments"}) if moments else frozenset()
+    beginning = shared_beginning(model, [item.ids[: item.answer_start] for item in encoded])
     found: dict[int, Scored] = {}
     for chosen in buckets([len(item.ids) for item in encoded], batch_tokens):
-        logp, greedy, standardised = _answer_tokens(model, [encoded[i] for i in chosen], moments)
-        start = 0
-        for index in chosen:
-            probe, own = probes[index], slice(start, start + encoded[index].answer_tokens)
+        parts = _answer_tokens(model, [encoded[i] for i in chosen], beginning, moments, predictions)
+        for index, (logp, greedy, standardised, predicted) in zip(chosen, parts, strict=True):
+            probe = probes[index]
             found[index] = Scored(
-                probe.subject,
-                probe.probe,
-                0,
-                logp[own],
-                greedy[own],
-                probe.answer,
-                None,
-                probe.question,
-                asked,
-                standardised[own] if standardised is not None else None,
+                *(probe.subject, probe.probe, 0, logp, greedy, probe.answer, None, probe.question, asked),
+                standardised=standardised,
+                predicted=predicted,
             )
-            start = own.stop
     return [found[index] for index in range(len(probes))]
 
 
 def _answer_tokens(
-    model: LanguageModel, encoded: Sequence[Encoded], moments: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Return log-probabilities, arg max hits and standardised values of all answer tokens but EOS, flat."""
+    model: LanguageModel, encoded: Sequence[Encoded], beginning: Beginning, moments: bool, predictions: bool
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]]:
+    """Yield, per sequence, log-probabilities, arg max hits, standardised values and arg max tokens without EOS's."""
     bare = [Encoded(item.ids[: len(item.ids) - item.eos], item.answer_start, False) for item in encoded]
     batch = collate([Example("", "", "")] * len(bare), bare, model.device)
+    last = torch.tensor([len(item.ids) - 1 - beginning.tokens for item in bare], device=model.device)
     with torch.inference_mode(), inference_context(model):
-        logits = forward_answer_logits(model.network, batch)  # (N, V)
+        hidden = states_after(beginning, model.network, batch.ids)  # (B, T, H)
+        logits = head(model.network, hidden[batch.rows, batch.positions - beginning.tokens])  # (N, V)
         every = logits.log_softmax(-1)
         logp = every.gather(1, batch.targets[:, None])[:, 0]
-        hits = logits.argmax(-1) == batch.targets
+        best = logits.argmax(-1)
+        # A product of its own: as further rows of the one above it could change the last bits of the others.
+        after = head(model.network, hidden[torch.arange(len(bare)), last]).argmax(-1) if predictions else None
         standardised = standardised_logp(every, logp).double().cpu().numpy() if moments else None
-    return logp.double().cpu().numpy(), hits.cpu().numpy(), standardised
+    hits, best = (best == batch.targets).cpu().numpy(), best.cpu().numpy()
+    logp = logp.double().cpu().numpy()
+    start = 0
+    for row, item in enumerate(bare):
+        own = slice(start, start := start + item.answer_tokens)
+        yield (
+            logp[own],
+            hits[own],
+            None if standardised is None else standardised[own],
+            None if after is None else np.append(best[own], int(after[row])),
+        )
 
 
 def standardised_logp(every: Any, logp: Any) -> Any:
@@ -185,9 +213,3 @@ def standardised_logp(every: Any, logp: Any) -> Any:
     mean = (share * every).sum(-1)
     variance = (share * (every - mean[:, None]).square()).sum(-1)
     return (logp - mean) / variance.clamp(min=1e-6).sqrt()
-
-
-def inference_context(model: LanguageModel) -> Any:
-    """Return the autocast context of forwards without training: bfloat16 on CUDA, float32 elsewhere."""
-    dtype = compute_dtype(model.device)
-    return torch.autocast(model.device.type, dtype, enabled=dtype != torch.float32)

@@ -84,7 +84,9 @@ def test_the_size_of_a_batch_changes_values_by_rounding_only(llama, monkeypatch)
 def test_the_question_is_read_once_for_all_its_answers(llama, monkeypatch):
     seen = []
     hidden = packing._hidden
-    monkeypatch.setattr(packing, "_hidden", lambda n, rows, d: seen.extend(rows) or hidden(n, rows, d))
+    monkeypatch.setattr(
+        packing, "_hidden", lambda n, rows, *rest: seen.extend(rows) or hidden(n, rows, *rest)
+    )
     packed(llama, PROBES[:1], OTHERS[:1])
     (row,) = [row for row in seen if row.lengths]
     assert row.owners.count(0) == len(llama.encode_prompt(PROBES[0].question))
