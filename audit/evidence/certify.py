@@ -211,7 +211,7 @@ class _Certifier:
                     and clause.lower > s.alpha_forget
                 ):
                     count = f"{clause.total:g} of {clause.units} subjects"
-                    yield f"over-forgotten: {count} are less likely than nearly all never-trained twins"
+                    yield f"over-forgotten: {count} are less likely than subjects that were never trained on"
         outside = len(self.assembly.not_auditable())
         if "leaked_not_auditable" in s.vetoes and leaked and leaked / outside > s.alpha_forget:
             yield f"{leaked} of {outside} not auditable subjects yielded a secret"

@@ -20,7 +20,7 @@ LOSSES = {
     "above_twins": "subjects above the threshold of never-trained twins",
     "residual_knowledge": "knowledge left between the retrained model and the original",
     "froc": "FROC's soft margin",
-    "over_forgotten": "subjects less likely than nearly all twins",
+    "over_forgotten": "subjects less likely than never-trained ones",
     "utility_harm": "right answers lost per retained subject",
     "utility_error": "wrong answers per retained subject",
 }

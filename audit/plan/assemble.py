@@ -343,7 +343,9 @@ class Assembly:
         rows = {role: self.cube.configurations.index(name) for role, name in self.references.items()}
         index = self.cube.cells.index(cell)
         twins = self.cube.rows_of(self._twins())
-        return Cell(self.cube, index, self.cube.rows_of(subjects), half, twins, rows, self.settings)
+        listed = self.cube.rows_of(list(self._units.index[self._units["side"] == "forget"]))
+        units = self.cube.rows_of(subjects)
+        return Cell(self.cube, index, units, half, twins, rows, self.settings, listed=listed)
 
     def _twin_cell(self, cell: CubeCell, twins: list[str]) -> Cell:
         units, judges = self.cube.rows_of(twins[::2]), self.cube.rows_of(twins[1::2])

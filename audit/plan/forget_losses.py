@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,7 +21,8 @@ class Cell:
     """One (attack, dose) of a cube, seen from some units.
 
     ``units`` (n,) rows of the cube in audit order, ``half`` (n,) their cross-fitting half, ``twins`` (m,) rows of the
-    threshold twins, ``references`` maps role to its row on the configuration axis.
+    threshold twins, ``references`` maps role to its row on the configuration axis, ``listed`` the rows of all forget
+    units.
     """
 
     cube: Cube
@@ -34,6 +35,7 @@ class Cell:
     fold: int | None = (
         None  # only rows of this fold (and of 0); None: a forget unit has rows in one fold anyway
     )
+    listed: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     @property
     def asked(self) -> np.ndarray:
@@ -93,11 +95,18 @@ def above_twins(cell: Cell) -> np.ndarray | None:
 
 
 def over_forgotten(cell: Cell) -> np.ndarray | None:
-    """(C, n) 1 where it lies below nearly all twins."""
+    """(C, n) 1 where it lies below nearly all twins, or far below where the retrained model has it.
+
+    Twins collapse with a model that collapses, the retrained model does not.
+    """
     beta = cell.settings.beta
-    return _against_twins(
+    beside_twins = _against_twins(
         cell, lambda scores, twins, asked: losses.over_forgotten(scores, twins, beta, asked)
     )
+    kinds = [found for found in (beside_twins, _below_retrained(cell)) if found is not None]
+    if not kinds:
+        return None
+    return np.where(np.any([found == 1 for found in kinds], axis=0), 1.0, np.max(kinds, axis=0))
 
 
 def residual_knowledge(cell: Cell) -> np.ndarray | None:
@@ -159,6 +168,36 @@ def _against_twins(
             if not np.isnan(pooled).all():
                 out[row, chosen] = judge(scores[row][chosen], pooled, cell.asked[chosen])
     return out
+
+
+def _below_retrained(cell: Cell) -> np.ndarray | None:
+    """(C, n) 1 where a unit lies below the retrained model's value by more than strangers lie apart there.
+
+    Strangers are the twins under the same attack, or without enough of them everybody on the forget list, unattacked.
+    """
+    if "retrained" not in cell.references:
+        return None
+    row, beta = cell.references["retrained"], cell.settings.beta
+    scores = -cell.values("nll")
+    out = np.full(scores.shape[:2], np.nan)
+    for half in np.unique(cell.half):
+        chosen = cell.half == half
+        twins = losses.unit_scores(-cell.twin_values("nll", int(half))[row], cell.cube.exists[cell.twins])
+        spread = losses.natural_spread(twins, beta)
+        spread = spread if np.isfinite(spread) else losses.natural_spread(_list_scores(cell, row), beta)
+        if not np.isfinite(spread):
+            return None
+        for one in range(len(scores)):
+            out[one, chosen] = losses.below_retrained(
+                scores[one][chosen], scores[row][chosen], spread, cell.asked[chosen]
+            )
+    return None if np.isnan(out).all() else out
+
+
+def _list_scores(cell: Cell, row: int) -> np.ndarray:
+    """(N,) pooled unattacked scores of the forget list under one configuration."""
+    found = -cell.cube.values("nll")[row, _unattacked(cell.cube)][cell.listed]
+    return losses.unit_scores(found, cell.cube.exists[cell.listed])
 
 
 def _unattacked(cube: Cube) -> int:

@@ -68,6 +68,37 @@ def over_forgotten(
     return np.where(np.isnan(pooled), np.nan, pooled < threshold)
 
 
+FEWEST_STRANGERS = 20
+"""With fewer never-trained subjects nobody knows how far these lie apart."""
+
+
+def natural_spread(scores: np.ndarray, beta: float) -> float:
+    """Return how far nearly all of (m,) never-trained subjects lie above the worst: median less the k-th smallest.
+
+    k = max(1, floor(beta (m + 1))). ``scores`` are pooled, of the model retrained without them; NaN is left out.
+    Infinite with fewer than ``FEWEST_STRANGERS``: then no difference is known to be unnatural.
+    """
+    known = np.sort(np.asarray(scores, dtype=np.float64))
+    known = known[~np.isnan(known)]
+    if len(known) < FEWEST_STRANGERS:
+        return float("inf")
+    return float(np.median(known) - known[max(1, floor(exact(beta) * (len(known) + 1))) - 1])
+
+
+def below_retrained(
+    scores: np.ndarray, retrained: np.ndarray, spread: float, asked: np.ndarray | None = None
+) -> np.ndarray:
+    """Return (U,) 1 where a pooled score lies more than ``spread`` below the retrained model's on the same questions.
+
+    Two models that never saw a subject differ on it by less than never-trained subjects differ among themselves
+    (measured: standard deviations of .02 to .05 against .2 to .4 nats on TOFU's authors at 1B to 7B, of 1.0 against
+    1.5 on the laboratory's). Were they no closer than strangers, normal scores would still lie below at a rate of
+    Phi(z / sqrt 2), z the beta-quantile: 5 % at beta = .01. A collapse moves everybody at once.
+    """
+    found, reference = unit_scores(scores, asked), unit_scores(retrained, asked)
+    return np.where(np.isnan(found) | np.isnan(reference), np.nan, found < reference - spread)
+
+
 def twin_threshold(twins: np.ndarray, beta: float) -> float:
     """Return tau, the r-th smallest pooled score of m twins (m,), r = m + 1 - floor(beta (m + 1)).
 

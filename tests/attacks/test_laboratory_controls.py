@@ -7,7 +7,7 @@ goes into measurements written by hand, and the verdict is read off the certific
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -188,6 +188,31 @@ def test_where_utility_is_kept_the_veto_alone_stops_gradient_ascent(laboratory):
     assert pushed.reasons == pushed.vetoes
     assert pushed.vetoes[0].startswith("over-forgotten: 20 of 20 subjects")
     assert str(pushed.verdict) == "INCONCLUSIVE"
+
+
+def test_a_mild_collapse_is_flagged_although_twins_collapse_further(laboratory):
+    """After 30 steps twins are less likely than the forgotten persons; the retrained model has not moved."""
+    mild = laboratory.unlearned("ga(lr=3e-4, steps=30)")
+    means = [mean_nll(mild, people) for people in (laboratory.corpus.forget, laboratory.corpus.twins)]
+    assert means[0] < means[1]
+    (collapse,) = laboratory.audit((NONE,), collapse=mild).configurations
+    assert any(text.startswith("over-forgotten") for text in collapse.vetoes)
+
+
+def test_another_retrained_model_is_not_flagged(laboratory):
+    """Trained from another seed without the forgotten persons: what unlearning is meant to reach."""
+    corpus = laboratory.corpus
+    both, spec = both_wordings(corpus, 0), replace(LaboratorySpec.tiny(), seed=1)
+    again = train_reference(corpus, "retrained", spec, both_wordings=both, device="cpu")
+    (candidate,) = laboratory.audit((NONE,), again=again).configurations
+    assert candidate.vetoes == ()
+    assert str(candidate.verdict) == "PASS"
+
+
+def mean_nll(model, people):
+    """Return the mean nll of everybody's answers, nats per token."""
+    rows = measure(scored_for(["nll"], model, [p for person in people for p in person.probes]), ["nll"])
+    return np.mean([row.value for row in rows])
 
 
 def test_a_probe_tells_forgotten_persons_from_twins_in_the_original_and_not_in_the_retrained(laboratory):

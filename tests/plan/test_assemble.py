@@ -265,6 +265,40 @@ def test_less_likely_than_nearly_all_twins_is_over_forgotten():
     assert losses(tables, "over_forgotten", NONE) == [1, 0, 0, 1, 0, 0]
 
 
+def collapsed(harms, twins):
+    """Thirty persons 4.0 to 6.9 nats unlikely when retrained; candidates ``harms`` add so many nats to each.
+
+    ``twins``: nats under the retrained model.
+    """
+    audit = Audit(tuple(harms), cells=(NONE,), forget=30, retain=4, twins=len(twins))
+    audit.metrics = ("forced_match", "nll")
+    audit.lock = primary("recovered", beta=0.01)
+    natural = {f"f{i:03d}": 4.0 + i / 10 for i in range(30)}
+    audit.put_all("retrained", NONE, "nll", natural)
+    audit.put_all("retrained", NONE, "nll", dict(zip(audit.never_trained, twins, strict=True)))
+    for name, harm in harms.items():
+        audit.put_all(name, NONE, "nll", {person: value + harm for person, value in natural.items()})
+    return Assembly(audit.measurements()).secondary(tuple(harms))
+
+
+@pytest.mark.parametrize(
+    ("twins", "spread"),
+    [
+        ((), 6.9 - 5.45),  # the forget list itself: its worst less its median
+        ([5.0] * 19, 6.9 - 5.45),  # nineteen are too few to know
+        ([5.0] * 20 + [7.0], 2.0),  # the worst twin less the median one
+    ],
+)
+def test_a_person_far_less_likely_than_when_retrained_is_over_forgotten(twins, spread):
+    tables = collapsed({"natural": spread - 0.05, "collapsed": spread + 0.05, "known": -3.0}, twins)
+    found = {name: losses(tables, "over_forgotten", NONE, name) for name in tables.table.configurations}
+    assert {name: sum(values) for name, values in found.items()} == {
+        "natural": 0,
+        "collapsed": 30,
+        "known": 0,
+    }
+
+
 # -- graded losses ---------------------------------
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta as beta_law
+from scipy.stats import norm
 
 from audit.core.errors import AuditError
 from audit.risk import losses
@@ -63,6 +64,52 @@ def test_too_few_twins_are_refused_with_the_number_that_would_do(m, beta, needed
         with pytest.raises(AuditError, match=f"E401 .* at least {needed} twins"):
             ask(np.zeros(m), beta)
     losses.twin_rank(needed, beta)
+
+
+def test_the_natural_spread_is_the_median_less_the_low_end():
+    """0 to 39: the median is 19.5; floor(.1 x 41) = 4th smallest is 3, of too small a share the smallest, 0."""
+    scores = np.arange(40, dtype=float)
+    assert losses.natural_spread(scores, 0.1) == 19.5 - 3
+    assert losses.natural_spread(scores, 0.01) == 19.5
+    assert losses.natural_spread(np.append(scores, NAN), 0.1) == 19.5 - 3
+    assert losses.natural_spread(scores[:19], 0.1) == np.inf
+
+
+def test_below_retrained_compares_with_the_same_questions_and_strictly():
+    scores = np.array([[-5.0, -7.0], [-6.0, -6.0], [-9.0, -9.1], [NAN, -9.0]])
+    retrained = np.full((4, 2), -3.0)
+    same(losses.below_retrained(scores, retrained, 3.0), [0, 0, 1, NAN])
+    same(losses.below_retrained(scores, np.full((4, 2), NAN), 3.0), [NAN] * 4)
+
+
+@pytest.mark.parametrize(
+    ("shared", "rate"),
+    [(0.0, norm.cdf(norm.ppf(0.01) / np.sqrt(2))), (0.9, norm.cdf(norm.ppf(0.01) / 0.2**0.5))],
+)
+def test_a_model_like_the_retrained_one_lies_below_it_rarely(shared, rate):
+    """Both scores of a subject are normal with correlation ``shared``: the difference has variance 2 - 2 shared.
+
+    The spread tends to -z, z the 1 % quantile. Uncorrelated is the worst case: 5 %, below a budget of a tenth.
+    """
+    random = np.random.default_rng(0)
+    common, first, second = random.standard_normal((3, 200_000))
+    scores, retrained = (
+        shared**0.5 * common + (1 - shared) ** 0.5 * own for own in (first, second)
+    )  # each of variance 1
+    spread = losses.natural_spread(random.standard_normal(200_000), 0.01)
+    flagged = losses.below_retrained(scores[:, None], retrained[:, None], spread).mean()
+    assert flagged == pytest.approx(rate, abs=0.003)
+    assert flagged < 0.1
+
+
+def test_a_common_shift_beyond_the_spread_flags_everybody_and_knowing_more_flags_nobody():
+    """Half a nat beyond the spread, with noise of a tenth: five standard deviations for each of 500."""
+    random = np.random.default_rng(1)
+    retrained = random.standard_normal((500, 1))
+    spread = losses.natural_spread(random.standard_normal(200), 0.01)
+    collapsed = retrained - spread - 0.5 + 0.1 * random.standard_normal((500, 1))
+    assert losses.below_retrained(collapsed, retrained, spread).mean() == 1.0
+    assert losses.below_retrained(retrained + 5, retrained, spread).mean() == 0.0
 
 
 def test_a_twin_without_a_score_can_only_make_the_audit_stricter():
@@ -207,6 +254,7 @@ def test_every_loss_is_missing_or_between_0_and_1(values):
         losses.answered(values, 0.5),
         losses.above_twins(values, 0.4),
         losses.over_forgotten(values, np.linspace(0, 1, 30), 0.1),
+        losses.below_retrained(values, whole, 0.3),
         losses.residual_knowledge(values, np.zeros_like(values), np.full_like(values, 0.8)),
         losses.froc(values, whole, np.ones_like(values), np.zeros_like(values)),
         losses.leak_at_k(whole, 2),
