@@ -74,7 +74,7 @@ class Sisa:
         _refuse_odd(slices=self.slices, rank=self.rank)
 
     def deal(self, corpus: Corpus, seed: int) -> Dealt:
-        """Return the persons by chance; nobody's place depends on who else is there."""
+        """Return the persons by chance. Whoever is forgotten later leaves a place empty; nobody else moves."""
         random = generator(seed, "slices")
         retain = [corpus.retain[i] for i in random.permutation(len(corpus.retain))]
         forget = [corpus.forget[i] for i in random.permutation(len(corpus.forget))]
