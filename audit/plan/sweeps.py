@@ -43,7 +43,11 @@ class Sweep:
         first = self._first
         at = None if "steps" in given else first.at  # proposed is a training of its own
         return dataclasses.replace(
-            first, method=_with(first.method, given), budget=_with(first.budget, given), at=at
+            first,
+            method=_with(first.method, given),
+            budget=_with(first.budget, given),
+            post=first.post and _with(first.post, {k.partition(".")[2]: v for k, v in given.items()}),
+            at=at,
         ).short
 
 
@@ -61,7 +65,7 @@ def sweeps(names: Sequence[str]) -> tuple[Sweep, ...]:
 
 def _sweep(label: str, members: list[tuple[str, Recipe]]) -> Sweep:
     names, recipes = zip(*members, strict=True)
-    numbers = [{k: v for k, v in _fields(r).items() if _positive(v)} for r in recipes]
+    numbers = [{k: v for k, v in (_fields(r) | _of_post(r)).items() if _positive(v)} for r in recipes]
     varying = tuple(name for name in numbers[0] if len({n[name] for n in numbers}) > 1)
     return Sweep(
         label=label,
@@ -91,12 +95,22 @@ def _fixed(recipe: Recipe) -> _Key:
     """Return what all members of a sweep share: method, surroundings, words, and numbers without a logarithm."""
     fields = _fields(recipe)
     words = tuple((k, _POSITIVE if _positive(v) else str(v)) for k, v in fields.items())
-    return (recipe.method.name, recipe.around, words)
+    around = [dataclasses.replace(recipe, post=None).around]
+    if recipe.post is not None:
+        held = [f"{name}={value}" for name, value in _of_post(recipe).items() if not _positive(value)]
+        around += [">", recipe.post.name, *held]
+    return (recipe.method.name, " ".join(around), words)
 
 
 def _fields(recipe: Recipe) -> dict[str, Any]:
     """Return the numbers and words of a recipe; ``steps`` are those taken, by a checkpoint fewer than by the whole."""
     return dataclasses.asdict(recipe.method) | dataclasses.asdict(recipe.budget) | {"steps": recipe.taken}
+
+
+def _of_post(recipe: Recipe) -> dict[str, Any]:
+    """Return what the post-calibration is given: ``path.strength`` and the like."""
+    post = recipe.post
+    return {} if post is None else {f"{post.name}.{k}": v for k, v in dataclasses.asdict(post).items()}
 
 
 def _positive(value: Any) -> bool:

@@ -7,6 +7,7 @@ import yaml
 
 from audit.core.errors import AuditError
 from audit.methods.compose import canonical_recipe, parse_recipe
+from audit.methods.trajectory import trainings
 from audit.plan.feasibility import assess
 from audit.plan.grid import MOST, expand, recipes
 from audit.plan.lock import make_lock, read_lock, write_lock
@@ -157,8 +158,59 @@ def test_the_templates_sweep_can_be_switched_on(tmp_path):
     assert more == 6
 
 
-def test_the_sweeps_of_the_guide_are_what_it_says(tmp_path):
-    """Six, two by two, four and one."""
+def test_the_plans_of_the_guide_are_what_it_says(tmp_path):
+    """Six, two by two, four, two and one; three checkpoints and three points of one training; four in an order."""
     guide = (Path(__file__).parents[2] / "docs/how-to/sweep.md").read_text(encoding="utf-8")
-    written = yaml.safe_load(guide.split("```yaml\n")[1].split("```")[0])
-    assert len(parse_plan(LABORATORY | written, base=tmp_path).candidates) == 6 + 4 + 4 + 1
+    written = [yaml.safe_load(part.split("```")[0]) for part in guide.split("```yaml\n")[1:]]
+    grid, shared, path, futile = written
+    assert len(parse_plan(LABORATORY | grid, base=tmp_path).candidates) == 6 + 4 + 4 + 2 + 1
+    found = assess(parse_plan(LABORATORY | shared, base=tmp_path))
+    assert (found.candidates, found.trainings) == (6, 1)
+    assert "6 candidates from 1 training under" in found.lines()[0]
+    lab = {"laboratory": {"subject": "lab"}, **path}
+    assert assess(parse_plan(lab, base=tmp_path)).order == "tune"
+    assert parse_plan(LABORATORY | grid | futile, base=tmp_path).futility
+
+
+def test_a_trajectory_is_one_training_whose_checkpoints_are_candidates():
+    made = recipes(yaml.safe_load("{sweep: npo @lora(8), lr: [1, 2], steps: [30, 90, 60], trajectory: true}"))
+    assert made == [
+        f"npo(lr={lr}, steps=90) @lora(8){at}" for lr in (1.0, 2.0) for at in (" at 30", "", " at 60")
+    ]
+    planned = trainings(map(parse_recipe, made))
+    assert [one.checkpoints for one in planned.values()] == [(30, 60, 90)] * 2
+    assert recipes({"sweep": "npo", "steps": [30, 90], "trajectory": False}) == [
+        "npo(steps=30)",
+        "npo(steps=90)",
+    ]
+
+
+def test_a_post_calibration_is_swept_by_its_name():
+    made = recipes(yaml.safe_load("{sweep: npo, path: {linear: [0.25, 0.75], n: 3}, steps: 5}"))
+    assert made == [f"npo(steps=5) > path(strength={s})" for s in (0.25, 0.5, 0.75)]
+    (training,) = trainings(map(parse_recipe, made)).values()
+    assert training.whole
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("{sweep: npo, trajectory: true}", "E467"),
+        ("{sweep: npo, steps: 60, trajectory: true}", "E467"),
+        ("{sweep: npo, steps: [30, 60], trajectory: 2}", "E467"),
+        ("{sweep: npo, steps: [30.5, 60], trajectory: true}", "E464"),
+        ("{sweep: task_vector, steps: [30, 60], trajectory: true}", "E465"),
+        ("{sweep: npo, steps: [0, 60], trajectory: true}", "E466"),
+        ("{sweep: npo at 3, steps: [30, 60], trajectory: true}", "E468"),
+        ("{sweep: npo > path, path: [0.5, 1]}", "E468"),
+        ("{sweep: npo, path: 0.5, uwc: 0.9}", "E468"),
+    ],
+)
+def test_a_trajectory_or_a_path_that_means_nothing_is_a_coded_error(text, code):
+    assert refused(text) == code
+
+
+def test_a_recipe_cut_at_its_comma_is_told_to_stand_in_quotes():
+    with pytest.raises(AuditError) as caught:
+        recipes(yaml.safe_load("{sweep: npo(lr=0.1, steps=90), beta: [1, 2]}"))
+    assert (caught.value.code, "quotes" in caught.value.remedy) == ("E271", True)

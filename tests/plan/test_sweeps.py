@@ -47,3 +47,27 @@ def test_a_suggested_setting_is_a_recipe_that_a_plan_accepts():
     recipe = parse_recipe(found.recipe((2e-4, 45.0)))
     assert (recipe.budget.lr, recipe.budget.steps, recipe.method.beta) == (2e-4, 45, 0.2)
     assert isinstance(recipe.budget.steps, int)
+
+
+def test_checkpoints_of_a_training_and_shorter_trainings_lie_on_one_curve_over_the_steps_taken():
+    names = named("npo(steps=90) at 30", "npo(steps=90) at 60", "npo(steps=90)", "npo(steps=15)")
+    (found,) = sweeps(names)
+    assert found.parameters == ("steps",)
+    np.testing.assert_array_equal(found.values[:, 0], [30, 60, 90, 15])
+    assert found.recipe((60.0,)) == "npo(steps=90) at 60"  # one that was tried, by its name
+    assert found.recipe((45.0,)) == "npo(steps=45)"
+
+
+def test_checkpoints_at_one_step_keep_it_where_something_else_varies():
+    (found,) = sweeps(named("npo(lr=1e-4, steps=90) at 30", "npo(lr=4e-4, steps=90) at 30"))
+    assert found.parameters == ("lr",)
+    assert found.recipe((2e-4,)) == "npo(lr=0.0002, steps=90) at 30"
+
+
+def test_strengths_of_a_path_lie_on_one_curve_and_other_post_calibrations_beside_it():
+    names = named("npo > path(0.25)", "npo > path(0.5)", "npo", "npo > uwc(0.9)")
+    path, plain, uwc = sweeps(names)
+    assert (path.names, path.parameters) == (names[:2], ("path.strength",))
+    assert path.recipe((0.375,)) == "npo > path(strength=0.375)"
+    assert (plain.names, uwc.names) == (names[2:3], names[3:])
+    assert [sweep.label for sweep in (path, plain, uwc)] == ["npo @all > path", "npo @all", "npo @all > uwc"]

@@ -2,9 +2,16 @@
 
 Wang et al. ICLR 2025, arXiv:2406.09179: theta(a) = (1 - a) theta_start + a theta_made with the largest a at which
 the extraction strength of other data stays at least ``retention`` times that of the starting model, so
-that methods are compared at equal retention (theirs about 0.95). Here the other data are retain sequences
-of the training, at most ``sequences`` of them; no forget answer and no unit of the claim is looked at. Retention
-need not fall monotonically with a, so the grid is walked down from 1; at a = 0 it holds by definition.
+that methods are compared at equal retention (theirs about 0.95). Retention need not fall monotonically with a, so the
+grid is walked down from 1; at a = 0 it holds by definition.
+
+What it looks at: the first wordings of the retain set that the method was trained on anyway, at most ``sequences`` of
+them, and no forget answer. Why that is safe: a is part of making the checkpoint. It is fixed before the split is drawn
+and before any subject is scored for the claim (DECISIONS §3), by a rule that knows no split, so a checkpoint mixed this
+way is a candidate like any other. Retain subjects of the calibrate split may be among the sequences, as they are among
+those trained on: the claim holds for the frozen checkpoint, whatever its making has seen, because who is opened is
+drawn afterwards. Choosing a by scores of tune subjects would be a choice among several checkpoints: write them as a
+family of ``path`` strengths with ``order: tune``, where each counts towards K.
 """
 
 from __future__ import annotations
