@@ -218,6 +218,8 @@ def lm_eval_samples(seed, n, *, older=False, generated=False):
             line |= {"acc": float(right), "acc_norm": float(rng.random() < 0.5)}
         if not older:
             line |= {"filter": "none", "metrics": ["exact_match"] if generated else ["acc", "acc_norm"]}
+            line |= {"target": str(line["target"]), "prompt_hash": f"p{i}", "target_hash": f"t{i}"}
+            line["arguments"] = {"gen_args_0": {"arg_0": question, "arg_1": " A"}}
         lines.append(line)
     return lines
 

@@ -27,6 +27,20 @@ from audit.measurements.units import author_of
         ),
         # "full" at the end says that all weights were tuned, not that the model saw everything
         ("tofu_gemma_forget10_GradDiff_full", Name("gemma", "forget10", "candidate", "GradDiff_full")),
+        # locuslab/tofu, config/forget.yaml at 8c49eee: save_dir is model_path/loss_lr_split_epochs
+        (
+            "ft_epoch5_lr1e-05_llama2-7b_full_wd0/grad_ascent_1e-05_forget10_5/checkpoint-60",
+            Name(
+                "ft_epoch5_lr1e-05_llama2-7b",
+                "forget10",
+                "candidate",
+                "wd0/grad_ascent_1e-05_forget10_5/checkpoint-60",
+            ),
+        ),
+        (
+            "ft_epoch5_lr1e-05_llama2-7b_full_wd0/eval_results/ds_size300",
+            Name("ft_epoch5_lr1e-05_llama2-7b", "", "original", "wd0/ds_size300"),
+        ),
         (
             "duet_Llama-3.1-8B_city_forget_5_npo_lr1",
             Name("Llama-3.1-8B", "city_forget_5", "candidate", "npo_lr1"),

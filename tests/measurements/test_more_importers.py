@@ -148,6 +148,16 @@ def test_numbers_of_the_first_logs_take_the_names_of_the_newer_ones(legacy):
     assert forget("exact_match") == expected("generated_text", lambda t: float(yields(t[2], t[1])))
 
 
+def test_what_was_unlearned_lies_in_the_folder_of_its_full_model_and_is_a_candidate(tmp_path):
+    """As locuslab/tofu's config/forget.yaml places it: model_path/loss_lr_split_epochs/checkpoint-step."""
+    full = tmp_path / "ft_epoch5_lr1e-05_llama2-7b_full_wd0"
+    put(full / "eval_results" / "ds_size300", legacy_log(0, forget=300), "eval_log_aggregated.json")
+    place = full / "grad_ascent_1e-05_forget10_5" / "checkpoint-60"
+    put(place, legacy_log(1, forget=300), "eval_log_aggregated.json")
+    (found,) = read("tofu-legacy", tmp_path)
+    assert sorted(c["role"] for c in found.header["configurations"]) == ["candidate", "original"]
+
+
 def test_the_default_cut_of_300_rows_is_forget10(tmp_path):
     """Only forget10 has more than 200 questions; its first 300 are 15 authors."""
     put(tmp_path / "ft_llama_full" / "eval_results", legacy_log(0, forget=300), "eval_log_aggregated.json")
@@ -227,6 +237,14 @@ def test_an_older_log_without_a_list_of_metrics_gives_the_same(tmp_path):
     old, new = (read("lm-eval", tmp_path / str(older))[0] for older in (True, False))
     assert values(old, "m", "accuracy") == values(new, "m", "accuracy")
     assert {m["name"] for m in old.header["metrics"]} == {m["name"] for m in new.header["metrics"]}
+
+
+def test_a_metric_that_a_task_gives_as_true_or_false_is_a_number(tmp_path):
+    lines = [{**line, "acc": bool(line["acc"])} for line in lm_eval_samples(3, 5)]
+    put_lines(tmp_path / "m", "samples_wmdp_bio.jsonl", lines)
+    (found,) = read("lm-eval", tmp_path)
+    assert sorted(values(found, "m", "accuracy").values()) == sorted(float(line["acc"]) for line in lines)
+    assert sorted(values(found, "m", "exact_match").values()) == sorted(float(line["acc"]) for line in lines)
 
 
 def test_a_second_filter_of_the_same_question_does_not_count_twice(tmp_path):

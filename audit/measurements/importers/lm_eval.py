@@ -1,6 +1,7 @@
 """lm-evaluation-harness's per-sample logs: ``samples_<task>_<time>.jsonl``, one folder per model.
 
-Gao et al., github.com/EleutherAI/lm-evaluation-harness, ``--log_samples``. Sides by the task's name: ``wmdp*`` and
+Gao et al., github.com/EleutherAI/lm-evaluation-harness at 034ab03, ``loggers/evaluation_tracker.py``: ``--log_samples``
+writes one object a line, targets as text, scores of choices as lists of text. Sides by the task's name: ``wmdp*`` and
 tasks with ``forget`` in their name are to be forgotten, those with ``holdout`` are twins, all others are to be
 kept; the forget list is named after its tasks. A question is a unit; MMLU's are one unit per school subject, as
 they resemble each other. Of the samples only numbers stay: the task's own metrics and whether the answer came out
@@ -157,8 +158,10 @@ def _columns(samples: Sequence[Samples]) -> tuple[Column, ...]:
 def _numbers(row: Mapping[str, Any]) -> dict[str, float]:
     """Return the task's own metrics: those the sample names, or every number of an older log."""
     named = row.get("metrics")
-    names = named if isinstance(named, list) else [k for k in row if k not in _NOT_METRICS]
-    found = {k: float(row[k]) for k in names if isinstance(k, str) and _is_number(row.get(k))}
+    names = (
+        named if isinstance(named, list) else [k for k in row if k not in _NOT_METRICS and _is_number(row[k])]
+    )
+    found = {k: float(row[k]) for k in names if isinstance(k, str) and isinstance(row.get(k), int | float)}
     return {"accuracy" if k == "acc" else f"lm_eval_{k}": v for k, v in found.items()}
 
 
@@ -168,7 +171,7 @@ def _answered(row: Mapping[str, Any]) -> dict[str, float]:
     if isinstance(answer, str) and isinstance(said, list) and said and isinstance(said[0], str):
         recall = _scorer().score(target=answer, prediction=said[0])["rougeL"].recall
         return {"exact_match": float(yields(answer, said[0])), "rouge_l_recall": float(recall)}
-    right = next((float(row[name]) for name in _CHOICES if _is_number(row.get(name))), None)
+    right = next((float(row[name]) for name in _CHOICES if isinstance(row.get(name), int | float)), None)
     return {} if right is None else {"exact_match": right, "rouge_l_recall": right}
 
 

@@ -2,7 +2,8 @@
 
 Names as open-unlearning's scripts and DUET's give them: ``tofu_<base>_full/evals_forget10``,
 ``tofu_<base>_retain90``, ``tofu_<base>_forget10_<recipe>``, ``duet_<base>_city_forget_5_<recipe>``,
-``muse_<base>_News_target``, ``muse_<base>_News_retrain``, ``muse_<base>_Books_<recipe>``.
+``muse_<base>_News_target``, ``muse_<base>_News_retrain``, ``muse_<base>_Books_<recipe>``. TOFU's first code puts
+what it unlearns into the folder of the model it starts from: ``<base>_full_<…>/grad_ascent_1e-05_forget10_5/…``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ _TOFU = re.compile(
     r"^(?:tofu_)?(?P<base>.+?)_(?:(?P<full>full)|retain(?P<kept>\d{1,2})|forget(?P<gone>\d{1,2}))(?:_(?P<recipe>.+))?$"
 )
 _MUSE = re.compile(r"^muse_(?P<base>.+?)_(?P<list>News|Books)(?:_(?P<recipe>.+))?$")
+_UNLEARNED = re.compile(
+    r"(?:^|/)\w+_[\d.e-]+_forget\d{2}_\d+(?:/|$)"
+)  # loss_lr_split_epochs, inside the full model
 _EVALUATION = re.compile(r"^evals?(_.*)?$")
 
 
@@ -46,9 +50,8 @@ def read_name(folder: Path, log: Path) -> Name:
     for part in [*sorted(parts, key=lambda p: not p.startswith(("tofu_", "duet_", "muse_"))), *outer]:
         rest = "/".join(p for p in parts[parts.index(part) + 1 :]) if part in parts else ""
         if found := _muse(part) or _duet(part) or _tofu(part, gone.group(1) if gone else ""):
-            return Name(
-                found.base, found.forget_list, found.role, "/".join(filter(None, (found.recipe, rest)))
-            )
+            role = "candidate" if _UNLEARNED.search(rest) else found.role
+            return Name(found.base, found.forget_list, role, "/".join(filter(None, (found.recipe, rest))))
     return Name(
         "", f"forget{gone.group(1)}" if gone else "", "candidate", "/".join(parts) or folder.resolve().name
     )

@@ -1,8 +1,9 @@
 """TOFU's own evaluation logs, ``eval_log_aggregated.json``, as its first code wrote them.
 
-Maini et al. 2024, github.com/locuslab/tofu. ``{file: {measure: {index: value}}}`` with losses per token; the
-first 300 rows of each list are evaluated by default. Rewritten into open-unlearning's layout and then read by the
-same rules; the per-sample ``truth_ratio`` there is wrong over right, only its summary turns it round.
+Maini et al. 2024, github.com/locuslab/tofu at 8c49eee, ``evaluate_util.py`` and ``config/forget.yaml``.
+``{file: {measure: {index: value}}}`` with losses per token; the first 300 rows of each list are evaluated by default.
+Rewritten into open-unlearning's layout and then read by the same rules; the per-sample ``truth_ratio`` there is wrong
+over right, only its summary turns it round.
 """
 
 from __future__ import annotations
