@@ -75,6 +75,27 @@ def real_pair(request):
     return tuple(map(real_log, paths))
 
 
+def every_path() -> list[Path]:
+    """All of TOFU's logs, as far as they lie beside the checkout."""
+    return [real_path(m, f, role) for m in MODELS for f in LISTS for role in ("full", "retain")]
+
+
+@pytest.fixture(
+    params=every_path(), ids=lambda path: "-".join(path.relative_to(REAL / "open_unlearning_eval").parts[:-1])
+)
+def tofu_path(request):
+    """One of TOFU's logs."""
+    if not request.param.is_file():
+        pytest.skip("the real evaluation logs are not beside this checkout")
+    return request.param
+
+
+@pytest.fixture
+def tofu_paths():
+    """Return where all of TOFU's logs are expected."""
+    return every_path()
+
+
 @pytest.fixture
 def real_data():
     if not (REAL / "open_unlearning_eval").is_dir():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rouge_score import rouge_scorer
 
 from audit.core.text import yields
 from audit.metrics.base import METRICS
@@ -84,14 +85,64 @@ def test_the_paper_s_truth_ratio_is_above_the_code_s_on_every_question(fixtures)
     assert np.mean(paper) / np.mean(code) == pytest.approx(1.06, abs=0.01)
 
 
+def check_generations(entries):
+    for entry in entries:
+        item = scored(answer=entry["ground_truth"], generation=entry["generation"])
+        assert value("rouge_l_recall", item) == entry["rougeL_recall"]
+        assert value("rouge_l_f1", item) == entry["rougeL_f1"]
+        assert value("exact_match", item) == yields(entry["ground_truth"], entry["generation"])
+
+
+def generations(path):
+    """Return the logged generations, by list."""
+    log = json.loads(path.read_text())
+    return {m: list(log[m]["value_by_index"].values()) for m in log if m.lower().endswith("_rouge")}
+
+
 def test_rouge_and_exact_match_of_a_real_log_are_those_it_states(real_data):
-    log = json.loads((real_data / ROOT_LOGS).read_text())
-    for side in ("forget", "retain", "ra", "wf"):
-        for entry in log[f"{side}_Q_A_ROUGE"]["value_by_index"].values():
-            item = scored(answer=entry["ground_truth"], generation=entry["generation"])
-            assert value("rouge_l_recall", item) == entry["rougeL_recall"]
-            assert value("rouge_l_f1", item) == entry["rougeL_f1"]
-            assert value("exact_match", item) == yields(entry["ground_truth"], entry["generation"])
+    for entries in generations(real_data / ROOT_LOGS).values():
+        check_generations(entries)
+
+
+@pytest.mark.slow
+def test_rouge_of_every_real_log_is_the_one_it_states(tofu_path):
+    lists = generations(tofu_path)
+    assert len(lists) == 4
+    for entries in lists.values():
+        check_generations(entries)
+
+
+def test_rouge_is_the_package_s_on_real_generations(real_data):
+    """rouge-score, stemmer on; every tenth answer of forget and retain list."""
+    scorer = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=True)
+    lists = generations(real_data / ROOT_LOGS)
+    for entry in [e for m in ("forget_Q_A_ROUGE", "retain_Q_A_ROUGE") for e in lists[m][::10]]:
+        answer, said = entry["ground_truth"], entry["generation"]
+        theirs = scorer.score(target=answer, prediction=said)["rougeL"]
+        item = scored(answer=answer, generation=said)
+        assert value("rouge_l_recall", item) == theirs.recall
+        assert value("rouge_l_f1", item) == theirs.fmeasure
+
+
+def test_extraction_strength_of_every_real_log_is_one_that_ours_takes_but_for_the_floor(tofu_path):
+    """1 - k/T with k of 0 to T - 1: a multiple of 1/T above 0, of some answer length T up to 200 tokens.
+
+    The one value of ours that never stands there is 0; theirs is 1/T then, and nothing lies below it.
+    """
+    log = json.loads(tofu_path.read_text())
+    found = np.array([entry["score"] for entry in log["extraction_strength"]["value_by_index"].values()])
+    assert ((found > 0) & (found <= 1)).all()
+    lengths = np.arange(1, 201)
+    steps = found[:, None] * lengths  # (n, T)
+    assert (np.abs(steps - np.round(steps)).min(axis=1) < 1e-9).all()
+    assert found.mean() == pytest.approx(log["extraction_strength"]["agg_value"], rel=1e-12)
+
+
+def test_every_log_there_is_takes_part(real_data, tofu_paths):
+    """Nine of models trained on everything, nine of retrained ones."""
+    there = set((real_data / "open_unlearning_eval").rglob("TOFU_EVAL.json"))
+    assert there == set(tofu_paths)
+    assert len(there) == 18
 
 
 def their_min_k_plus_plus(rows, tokens, k):
