@@ -27,6 +27,8 @@ def template() -> str:
         _line("model", "./model", plan["model"].description),
         "# " + _line("original", "./original", plan["original"].description),
         "# " + _line("retrained", "./retrained", plan["retrained"].description),
+        "# "
+        + _line("training", "{base: ./base, epochs: 5, batch: 32, lr: 1.0e-5}", plan["training"].description),
         "data:",
         *_block(
             Data,

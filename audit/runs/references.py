@@ -133,14 +133,24 @@ def _spec(world: World) -> LaboratorySpec:
 
 
 def _wordings(world: World) -> frozenset[str]:
-    return both_wordings(world.raw_corpus, laboratory_seed(world.lock.plan))
+    """Return who is trained on two wordings: those drawn, and the whole base that slices stand on.
+
+    A base of few persons would not learn from seven of ten that the two wordings ask for the same.
+    """
+    seed = laboratory_seed(world.lock.plan)
+    drawn = both_wordings(world.raw_corpus, seed)
+    dealt = _how(world).deal(world.raw_corpus, seed)
+    return drawn | {person.subject for person in dealt.base} if dealt.slices else drawn
+
+
+def _how(world: World) -> Any:
+    laboratory = world.lock.plan.laboratory
+    assert laboratory is not None
+    return TRAININGS.build(laboratory.training)
 
 
 def _laboratory_training(world: World) -> LaboratoryTraining:
-    laboratory = world.lock.plan.laboratory
-    assert laboratory is not None
-    how = TRAININGS.build(laboratory.training)
-    return LaboratoryTraining(world.raw_corpus, _spec(world), how, _wordings(world), world.device)
+    return LaboratoryTraining(world.raw_corpus, _spec(world), _how(world), _wordings(world), world.device)
 
 
 def _reworded(probe: Probe) -> Probe:

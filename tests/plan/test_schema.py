@@ -181,13 +181,14 @@ def test_every_comment_of_the_template_can_be_switched_on(tmp_path):
     for line in template().splitlines():
         bare = line.replace("# ", "", 1)
         is_field = line.lstrip().startswith("#") and bare.strip().split(":")[0] in (
-            "original", "retrained", "twins", "sizes", "forget", "retain", "prompt", "- given"
+            "original", "retrained", "training", "twins", "sizes", "forget", "retain", "prompt", "- given"
         )  # fmt: skip
         lines.append(bare if is_field else line)
     (tmp_path / "audit.yaml").write_text("\n".join(lines), encoding="utf-8")
     plan = load_plan(tmp_path / "audit.yaml")
     assert plan.original is not None
     assert plan.retrained is not None
+    assert plan.training is not None
     assert plan.data.twins is not None
     assert plan.sizes.forget.calibrate == 90
     assert plan.prompt == "qa"
