@@ -217,7 +217,7 @@ def _cur_row(number: int, item: ConfigurationResult, listed: bool) -> dict[str, 
         "cur": 100 * item.cur,
         "estimate": 100 * (worst.estimate if worst and worst.state == "measured" else item.cur),
         "plain": 100 * plain.estimate if plain and plain.state == "measured" else None,
-        "CUR": wording.percent_up(item.cur),
+        "CUR": wording.bound(item),
         "unattacked": wording.measured(plain),
         "listed": "in the valid set at this budget" if listed else "not listed at this budget",
     }

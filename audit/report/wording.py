@@ -116,9 +116,21 @@ def attack(name: str, dose: float) -> str:
 def cur(configuration: ConfigurationResult) -> str:
     """Return ``8.2 % (relearn @25 steps)``: the simultaneous CUR with the attack that attains it."""
     if any(clause.state == "stopped" for clause in configuration.clauses):
-        return f"at least {percent_down(configuration.cur_lower)} (stopped early, no upper bound)"
-    where = attack(configuration.cur_attack, configuration.cur_dose)
-    return f"{percent_up(configuration.cur)} ({where})"
+        return f"{bound(configuration)} (stopped early, no upper bound)"
+    return f"{bound(configuration)} ({attack(configuration.cur_attack, configuration.cur_dose)})"
+
+
+def bound(configuration: ConfigurationResult) -> str:
+    """Return CUR as ``8.2 %``; of a candidate given up early the lower bound, the only one there is."""
+    if any(clause.state == "stopped" for clause in configuration.clauses):
+        return f"at least {percent_down(configuration.cur_lower)}"
+    return percent_up(configuration.cur)
+
+
+def worst(configuration: ConfigurationResult, clause: ClauseResult | None) -> str:
+    """Return the worst clause with the attack that it is about."""
+    where = (configuration.cur_attack, configuration.cur_dose)
+    return f"{attack(*((clause.attack, clause.dose) if clause else where))}: {measured(clause)}"
 
 
 def why(certificate: Certificate, configuration: ConfigurationResult) -> tuple[str, ...]:

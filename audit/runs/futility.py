@@ -69,4 +69,4 @@ def _stopped(item: Configured, attacks: Sequence[str], where: str) -> Configured
         tuple(job for job in item.measures if (job.spec["attack"] in attacks) is wanted)
         for wanted in (True, False)
     )
-    return replace(item, measures=done, given_up=left, because=f"futility, a budget is exceeded {where}")
+    return replace(item, measures=done, given_up=left, because=f"shown to fail {where}")

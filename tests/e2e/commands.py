@@ -1,12 +1,16 @@
 """Commands run as users run them: in a process of their own, or in this one where nothing is trained."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 from typer.testing import CliRunner
 
 from audit.cli import app
+from audit.runs.job import Job, Jobs
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "HF_HUB_OFFLINE": "1"}
 TINY = """
@@ -25,6 +29,30 @@ def command(*args, **options):
     """Return the finished process of a command; standard error is JSON lines of progress."""
     line = [sys.executable, "-m", "audit.cli", *map(str, args)]
     return subprocess.run(line, env=ENVIRONMENT, capture_output=True, text=True, check=False, **options)
+
+
+def interrupted(*args, when, everyone=True):
+    """Start a command, kill it when ``when()`` says so, all its processes or the first one alone."""
+    line = [sys.executable, "-m", "audit.cli", *map(str, args)]
+    process = subprocess.Popen(
+        line, env=ENVIRONMENT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while not when():
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL) if everyone else process.kill()
+    assert process.wait() == -signal.SIGKILL
+
+
+def stage(run):
+    """Return (stage, done jobs of it, leases held)."""
+    try:
+        queue = json.loads((run / "queue.json").read_text())
+    except FileNotFoundError:
+        return "", 0, 0
+    keys = [Job(**record).key for record in queue["jobs"]]
+    held = sum((run / "leases" / key).exists() for key in keys)
+    return queue["stage"], sum(Jobs(run).is_done(key) for key in keys), held
 
 
 def call(*args):

@@ -1,15 +1,10 @@
 """The whole flow on the tiny laboratory, as a user runs it; one audit is shared by all tests here."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
-from commands import ENVIRONMENT, TINY, command
+from commands import TINY, command, interrupted, stage
 
 from audit.evidence import bundle
 from audit.measurements import store
@@ -28,32 +23,6 @@ def candidate(run, start):
 def copy(tiny, tmp_path):
     """A copy of the whole project; what happens to its seal leaves the shared one alone."""
     return shutil.copytree(tiny[0].parent, tmp_path / "project") / "run"
-
-
-def interrupted(*args, when, everyone=True):
-    """Start a command, kill it when ``when()`` says so, all its processes or the first one alone."""
-    line = [sys.executable, "-m", "audit.cli", *map(str, args)]
-    process = subprocess.Popen(
-        line, env=ENVIRONMENT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    while not when():
-        assert process.poll() is None, "it ended before it could be killed"
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL) if everyone else process.kill()
-    assert process.wait() == -signal.SIGKILL
-
-
-def stage(run):
-    """Return (stage, done jobs of it, leases held)."""
-    try:
-        queue = json.loads((run / "queue.json").read_text())
-    except FileNotFoundError:
-        return "", 0, 0
-    from audit.runs.job import Job, Jobs
-
-    keys = [Job(**record).key for record in queue["jobs"]]
-    held = sum((run / "leases" / key).exists() for key in keys)
-    return queue["stage"], sum(Jobs(run).is_done(key) for key in keys), held
 
 
 # -- the run ---------------------------------
