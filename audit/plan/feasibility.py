@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from audit.attacks.base import ATTACKS, Attack, injects, samples_of
+from audit.attacks.prompts.rewording import Rewording, by_subject
 from audit.core.errors import AuditError
-from audit.core.registry import canonical, parse_call
+from audit.core.registry import canonical, parse_call, short
 from audit.data.records import Corpus
 from audit.methods.compose import parse_recipe
 from audit.methods.trajectory import trainings
@@ -196,8 +197,28 @@ def _warnings(plan: Plan, corpus: Corpus, sizes: ResolvedSizes) -> Iterator[str]
     if plain and any(parse_call(a).name == "paraphrase" for a in plan.attacks):
         lacking = f"{len(plain)} of {len(corpus.forget)} forget subjects have no second wording"
         yield f"{lacking}: they are not on the list of paraphrase, whose N is smaller"
+    yield from _out_of_reach(plan, corpus)
+    outside = [parse_call(text).name for text in plan.attacks if injects(ATTACKS.build(text))]
+    if outside and not sizes.twin["threshold"]:
+        yield (
+            f"{', '.join(outside)}: puts in what it asks for, and without twins nothing shows how often a random string"
+            " would come out"
+        )
     if len(corpus.forget) == sizes.forget["tune"] + sizes.forget["calibrate"]:
         yield "no forget subject is sealed: the result is a census, and `confirm` has nothing to open"
+
+
+def _out_of_reach(plan: Plan, corpus: Corpus) -> Iterator[str]:
+    """Say which rewordings cannot be put to some forget subjects; paraphrase has words of its own."""
+    for attack in map(ATTACKS.build, plan.attacks):
+        if isinstance(attack, Rewording) and attack.wordings and attack.name != "paraphrase":
+            siblings = by_subject([p for s in corpus.forget for p in s.probes])
+            out = sum(all(attack.ask(p, 0, own) is None for p in own) for own in siblings.values())
+            if out:
+                yield (
+                    f"{out} of {len(corpus.forget)} forget subjects cannot be asked by {short(attack)}: they are not on"
+                    " its list"
+                )
 
 
 def _chances(attacks: Sequence[Attack]) -> int:

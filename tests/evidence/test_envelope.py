@@ -68,10 +68,8 @@ def envelope(certificate):
 def test_twins_stand_beside_the_persons_as_what_a_random_string_yields():
     """Forty twins, every other one counted (the rest judge): of these twenty, seven yield under npo."""
     shown = envelope(certified(injects=True, twins=40, yielding=7))
-    assert [c.title for c in shown.columns][1:] == [
-        "relearn(steps=[5], arm=own)",
-        "relearn(steps=[5], arm=own), twins",
-    ]
+    label = "relearn(steps=[5], arm=own)"
+    assert [c.title for c in shown.columns][1:] == [f"{label}, of 60", f"{label}, of 20 twins"]
     assert {row[0]: row[1:] for row in shown.rows} == {
         "npo": (60.0, 7.0),
         "control: original": (60.0, 0.0),

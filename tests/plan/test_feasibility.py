@@ -184,6 +184,20 @@ def test_what_will_be_missing_is_said_beforehand(own):
     assert "retrained" not in " ".join(own(retrained="m").warnings)
 
 
+def test_whom_a_rewording_cannot_reach_and_which_control_it_lacks_is_said_beforehand(own):
+    """Nobody carries a cloze; f0 has no capital that a name could be read by; everybody has another fact to show."""
+    attacks = ["none", "reworded", "reverse_query", "few_shot", "multiple_choice", "soft_prompt"]
+    said = own(attacks=attacks).warnings
+    assert [text.split(":")[0] for text in said if "cannot be asked" in text] == [
+        "150 of 150 forget subjects cannot be asked by reworded",
+        "150 of 150 forget subjects cannot be asked by reverse_query",
+    ]
+    (lacking,) = [text for text in said if "puts in what it asks for" in text]
+    assert lacking.startswith("reverse_query, multiple_choice, soft_prompt:")
+    assert not any("puts in" in text for text in own(attacks=attacks, twins=200).warnings)
+    assert not any("puts in" in text for text in own(attacks=["none", "gcg"]).warnings)
+
+
 def test_an_unknown_method_or_attack_is_named_before_any_cost_is_estimated(own):
     assert refused(own, candidates=("npoo",)).remedy == "did you mean 'npo'?"
     assert refused(own, attacks=["none", "quantiz(int4)"]).remedy == "did you mean 'quantize'?"

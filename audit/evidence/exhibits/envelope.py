@@ -38,13 +38,13 @@ class Envelope:
             (labels.get(name, configuration_label(name)), *_row(case, name, place, cells, compared))
             for place, name in enumerate(names)
         ]
-        opened = f"Of {len(case.assembly.opened('forget'))} opened persons"
+        people = len(case.assembly.opened("forget"))
         return Exhibit(
             name=self.name,
             title="Upper envelope",
-            claim=f"{opened}{f' and of {size} never-trained twins' if size else ''}, how many yield a secret to an"
-            " attacker who put it in beforehand.",
-            columns=(Column("configuration"), *_columns(cells, compared)),
+            claim=f"Of {people} opened persons{f' and of {size} never-trained twins' if size else ''}, how many yield a"
+            " secret to an attacker who put it in beforehand.",
+            columns=(Column("configuration"), *_columns(cells, compared, people)),
             rows=tuple(rows),
             notes=(
                 "Nothing follows from these counts about what unlearning left behind: a model that never knew (control:"
@@ -66,11 +66,12 @@ _NO_CONTROL = (
 )
 
 
-def _columns(cells: list[Cell], compared: list[list[np.ndarray | None]]) -> Iterator[Column]:
+def _columns(cells: list[Cell], compared: list[list[np.ndarray | None]], people: int) -> Iterator[Column]:
     for cell, column in zip(cells, compared, strict=True):
-        yield Column(attack_label(*cell), "count")
-        if any(values is not None for values in column):
-            yield Column(f"{attack_label(*cell)}, twins", "count")
+        yield Column(f"{attack_label(*cell)}, of {people}", "count")
+        size = max((len(values) for values in column if values is not None), default=0)
+        if size:
+            yield Column(f"{attack_label(*cell)}, of {size} twins", "count")
 
 
 def _row(
