@@ -28,6 +28,7 @@ from audit.measurements import store
 from audit.measurements.table import Measurements
 from audit.methods.base import METHODS, POSTS, STEPS, WEIGHTINGS, spends
 from audit.methods.compose import canonical_recipe, parse_recipe
+from audit.plan.exact import check_exact
 from audit.plan.grid import expand
 from audit.plan.lock import make_lock, write_lock
 from audit.plan.schema import parse_plan
@@ -128,7 +129,9 @@ def measure(
         if not place(out, base, setting, seed).is_file():
             try:
                 wanted[base] = [canonical_recipe(text) for text in texts]
+                check_exact(parse_plan(plan_of(wanted[base], setting, seed), base=out))
             except AuditError as error:
+                wanted.pop(base, None)
                 failed = {"recipe": base, "failure": f"{error.code} {error.cause}"}
                 keep(out, base, setting, seed, [failed])
     if not wanted:
@@ -147,14 +150,7 @@ def audit(
     """Lock and run one plan; the folder is named by its candidates, so that the same search goes on there."""
     candidates = [text for texts in recipes.values() for text in texts]
     folder = out / "runs" / digest_json([asdict(setting), seed, candidates])[:12]
-    plan = {
-        "title": "methods at equal budget",
-        "laboratory": {"subject": setting.subject},
-        "candidates": candidates,
-        "attacks": list(setting.attacks),
-        "budget": {"forget": LEVEL, "utility": LEVEL},
-        "seed": seed,
-    }
+    plan = plan_of(candidates, setting, seed)
     folder.mkdir(parents=True, exist_ok=True)
     write_lock(folder / "run", make_lock(parse_plan(plan, base=folder), folder))
     coordinator = Coordinator(
@@ -162,6 +158,18 @@ def audit(
     )
     coordinator.execute()
     return store.read(folder / "run" / "measurements"), folder / "run"
+
+
+def plan_of(candidates: Sequence[str], setting: Setting, seed: int) -> dict[str, Any]:
+    """Return the plan of one audit of these candidates."""
+    return {
+        "title": "methods at equal budget",
+        "laboratory": {"subject": setting.subject},
+        "candidates": list(candidates),
+        "attacks": list(setting.attacks),
+        "budget": {"forget": LEVEL, "utility": LEVEL},
+        "seed": seed,
+    }
 
 
 def results(

@@ -157,3 +157,18 @@ def test_a_combination_that_means_nothing_is_reported_with_its_code(benchmark, t
     benchmark.measure({"ga + gu": searched}, benchmark.SIZES["quick"], 0, tmp_path, None)
     (record,) = benchmark.kept(tmp_path, "ga + gu", benchmark.SIZES["quick"], 0)["configurations"]
     assert record["failure"].startswith("E264")
+
+
+def test_an_exact_method_that_this_laboratory_cannot_do_is_kept_as_a_failure(
+    benchmark, tmp_path, monkeypatch
+):
+    """Its original is trained in full, so there is no adapter to drop; the others are measured all the same."""
+    asked, kept = [], []
+    monkeypatch.setattr(benchmark, "audit", lambda recipes, *_: asked.append(recipes) or (None, tmp_path))
+    monkeypatch.setattr(benchmark, "costs_of", lambda run: {})
+    monkeypatch.setattr(benchmark, "results", lambda *_: iter(()))
+    monkeypatch.setattr(benchmark, "keep", lambda out, base, setting, seed, found: kept.append((base, found)))
+    recipes = {"adapter_drop": ["adapter_drop"], "retrain": ["retrain"]}
+    benchmark.measure(recipes, benchmark.SIZES["small"], 0, tmp_path, 1)
+    assert [list(one) for one in asked] == [["retrain"]]
+    assert next(found[0]["failure"] for base, found in kept if base == "adapter_drop").startswith("E236")
