@@ -50,18 +50,8 @@ INPUTS = {
 _TOGETHER = {"patching": frozenset({"original", "reference"})}
 """Needs that cannot be measured without others."""
 
-
 SHOTS = 5
 """Solved questions in a prefix. The authors of ReCaLL use 12 by default; five leave room in a small context."""
-
-LACKING = {
-    "reference": ("E362", "name a model trained without the forget subjects as `retrained`"),
-    "prefix": (
-        "E363",
-        "plan two or more never-trained subjects (`data.twins`; `sizes.twins` of a laboratory)",
-    ),
-}
-"""Company that a run may be unable to bring: code and remedy. The original every run has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,12 +73,24 @@ COMPANY = tuple(Company.__dataclass_fields__)
 
 
 def refuse_unmeasurable(names: Iterable[str], brought: Collection[str]) -> None:
-    """Raise E362 (no reference) or E363 (no strangers) for a metric that needs company not in ``brought``."""
+    """Raise E362 (no reference) or E363 (no strangers) for a metric that needs company not in ``brought``.
+
+    The original every run has.
+    """
     for name in names:
-        for need in sorted(needs_of([name]) & LACKING.keys() - set(brought)):
-            code, remedy = LACKING[need]
-            cause = f"{name} needs {INPUTS[need].about}, and the plan has none"
-            raise AuditError(code, cause, f"{remedy}, or leave the metric out")
+        lacking = needs_of([name]) - set(brought)
+        if "reference" in lacking:
+            raise AuditError(
+                "E362",
+                f"{name} needs a model that was not trained on the answers, and the plan has none",
+                "name one as `retrained`, or leave the metric out",
+            )
+        if "prefix" in lacking:
+            raise AuditError(
+                "E363",
+                f"{name} needs solved questions about never-trained subjects, and the plan has none",
+                "plan two twins or more (`data.twins`; `sizes.twins` of a laboratory), or leave the metric out",
+            )
 
 
 def needs_of(names: Iterable[str]) -> frozenset[str]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from audit.attacks.table import attacks_table
+from audit.data.benchmarks.base import schemas_table
+from audit.measurements.importers.base import importers_table
 from audit.methods.table import methods_table
+from audit.metrics.catalogue import aggregates_table
 from audit.metrics.catalogue import table as metrics_table
+from audit.report.error_codes import codes_table
 from audit.risk.catalogue import table as bounds_table
 
 
@@ -65,6 +69,46 @@ def metrics_markdown() -> str:
         for r in metrics_table()
     ]
     return _markdown(("metric", "what it is", "range", "better known is", "source"), rows)
+
+
+def aggregates_markdown() -> str:
+    """Return the table of the benchmarks' own numbers."""
+    rows = [
+        (f"`{r['aggregate']}`", r["about"], _range(r["range"]), r["better"], f"`{r['inputs']}`", r["source"])
+        for r in aggregates_table()
+    ]
+    return _markdown(("aggregate", "what it is", "range", "better", "inputs", "source"), rows)
+
+
+def formats_markdown() -> str:
+    """Return the table of data formats."""
+    rows = [
+        (
+            f"`{r['format']}`",
+            r["about"],
+            r["subject"],
+            r["fields"],
+            "by the first row" if r["guessed"] else "when named",
+            r["source"],
+        )
+        for r in schemas_table()
+    ]
+    return _markdown(("format", "what it holds", "one subject is", "fields", "chosen", "source"), rows)
+
+
+def importers_markdown() -> str:
+    """Return the table of importers."""
+    rows = [(f"`{r['importer']}`", r["about"], r["source"]) for r in importers_table()]
+    return _markdown(("importer", "what it reads", "source"), rows)
+
+
+def codes_markdown() -> str:
+    """Return the table of error codes."""
+    rows = [
+        (r["code"], r["cause"] or "as the message says", r["remedy"] or "as the message says")
+        for r in codes_table()
+    ]
+    return _markdown(("code", "what is said (… is filled in)", "what to do"), rows)
 
 
 def bounds_markdown() -> str:

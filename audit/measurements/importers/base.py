@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from audit.core.errors import AuditError
 from audit.core.registry import Registry
@@ -54,3 +54,16 @@ class Importer(Protocol):
 
 
 IMPORTERS: Registry[Importer] = Registry("importer", "audit.measurements.importers")
+
+
+def importers_table() -> list[dict[str, Any]]:
+    """Return one row per importer, sorted by name: what it reads, its version, the source."""
+    return [
+        {
+            "importer": name,
+            "about": (IMPORTERS[name].__doc__ or "").partition("\n")[0],
+            "version": IMPORTERS[name].version,
+            "source": IMPORTERS[name].source,
+        }
+        for name in IMPORTERS
+    ]

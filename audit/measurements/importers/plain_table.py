@@ -154,4 +154,4 @@ def _refuse_contradictions(frame: Any) -> None:
     }
     for what, count in found.items():
         if count:
-            raise AuditError("E345", f"{count} {what}", "keep one of them")
+            raise AuditError("E345", f"the tables contradict themselves: {count} {what}", "keep one of them")
