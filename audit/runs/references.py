@@ -133,14 +133,14 @@ def _spec(world: World) -> LaboratorySpec:
 
 
 def _wordings(world: World) -> frozenset[str]:
-    """Return who is trained on two wordings: those drawn, and the whole base that slices stand on.
+    """Return who is trained on two wordings: everybody where slices are learned, else the registry's draw.
 
-    A base of few persons would not learn from seven of ten that the two wordings ask for the same.
+    An adapter learns its few persons too narrowly to answer a wording it was never trained on.
     """
-    seed = laboratory_seed(world.lock.plan)
-    drawn = both_wordings(world.raw_corpus, seed)
-    dealt = _how(world).deal(world.raw_corpus, seed)
-    return drawn | {person.subject for person in dealt.base} if dealt.slices else drawn
+    corpus, seed = world.raw_corpus, laboratory_seed(world.lock.plan)
+    if _how(world).deal(corpus, seed).slices:
+        return frozenset(person.subject for person in (*corpus.forget, *corpus.retain))
+    return both_wordings(corpus, seed)
 
 
 def _how(world: World) -> Any:
