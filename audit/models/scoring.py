@@ -181,6 +181,7 @@ def _answer_tokens(
     """Yield, per sequence, log-probabilities, arg max hits, standardised values and arg max tokens without EOS's."""
     bare = [Encoded(item.ids[: len(item.ids) - item.eos], item.answer_start, False) for item in encoded]
     batch = collate([Example("", "", "")] * len(bare), bare, model.device)
+    rows = torch.arange(len(bare), device=model.device)
     last = torch.tensor([len(item.ids) - 1 - beginning.tokens for item in bare], device=model.device)
     with torch.inference_mode(), inference_context(model):
         hidden = states_after(beginning, model.network, batch.ids)  # (B, T, H)
@@ -189,7 +190,7 @@ def _answer_tokens(
         logp = every.gather(1, batch.targets[:, None])[:, 0]
         best = logits.argmax(-1)
         # A product of its own: as further rows of the one above it could change the last bits of the others.
-        after = head(model.network, hidden[torch.arange(len(bare)), last]).argmax(-1) if predictions else None
+        after = head(model.network, hidden[rows, last]).argmax(-1).tolist() if predictions else None
         standardised = standardised_logp(every, logp).double().cpu().numpy() if moments else None
     hits, best = (best == batch.targets).cpu().numpy(), best.cpu().numpy()
     logp = logp.double().cpu().numpy()
@@ -200,7 +201,7 @@ def _answer_tokens(
             logp[own],
             hits[own],
             None if standardised is None else standardised[own],
-            None if after is None else np.append(best[own], int(after[row])),
+            None if after is None else np.append(best[own], after[row]),
         )
 
 
