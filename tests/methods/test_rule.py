@@ -145,7 +145,7 @@ def stages(monkeypatch, text, steps=20):
     seen = []
 
     def record(model, objective, forget, retain, budget, *, scope, seed):
-        seen.append((objective.name, len(forget), len(retain), budget.steps, budget.batch))
+        seen.append((objective.name, len(forget), len(retain), budget.steps, budget.batch, budget.lr))
 
     monkeypatch.setattr(rule, "train", record)
     network = torch.nn.Linear(1, 1)
@@ -154,7 +154,7 @@ def stages(monkeypatch, text, steps=20):
         SimpleNamespace(network=network, has_adapter=False),
         forget,
         retain,
-        Budget(steps=steps),
+        Budget(lr=0.5, steps=steps),
         Scope(),
         seed=0,
     )
@@ -162,8 +162,9 @@ def stages(monkeypatch, text, steps=20):
 
 
 def test_refusals_on_a_part_come_first_and_then_the_policy_on_everything(monkeypatch):
-    """A quarter of 20 steps on 12 % of 10 sequences, rounded up; then 32 answers are 4 questions of 8."""
-    assert stages(monkeypatch, "rule") == [("idk_sft", 2, 0, 5, 32), ("policy", 10, 10, 15, 4)]
+    """A quarter of 20 steps on 12 % of 10 sequences, rounded up; then 32 answers are 4 questions of 8, at rate .5 / 5."""
+    text = "rule(rejection=0.25, subset=0.12, pace=0.2, rollouts=8)"
+    assert stages(monkeypatch, text) == [("idk_sft", 2, 10, 5, 32, 0.5), ("policy", 10, 10, 15, 4, 0.1)]
 
 
 def test_either_stage_can_be_left_out(monkeypatch):
@@ -173,7 +174,7 @@ def test_either_stage_can_be_left_out(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "text", ["rule(rejection=2)", "rule(subset=0)", "rule(temperature=0)", "rule(tokens=0)"]
+    "text", ["rule(rejection=2)", "rule(subset=0)", "rule(pace=0)", "rule(temperature=0)", "rule(tokens=0)"]
 )
 def test_settings_without_a_meaning_are_refused(text):
     with pytest.raises(AuditError, match="E112"):

@@ -33,6 +33,13 @@ def test_a_sweep_is_every_combination_and_the_last_parameter_runs_fastest():
     assert found == [(1e-5, 30), (1e-5, 50), (1e-4, 30), (1e-4, 50), (1e-3, 30), (1e-3, 50)]
 
 
+def test_a_sweep_keeps_what_stands_around_its_method():
+    made = recipes({"sweep": "npo * guard(temperature=0.5) + gu @lora(4) > path(0.9)", "lr": [1e-4, 2e-4]})
+    assert made == [
+        f"npo(lr={lr}) * guard(temperature=0.5) + gu @lora(4) > path(strength=0.9)" for lr in (0.0001, 0.0002)
+    ]
+
+
 def test_a_log_range_has_equal_ratios_and_a_linear_one_equal_steps():
     (log, linear) = (
         [parse_recipe(text).budget.lr for text in recipes({"sweep": "ga", "lr": {kind: [2.0, 32], "n": 5}})]

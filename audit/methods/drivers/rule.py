@@ -1,14 +1,19 @@
 """RULE, reinforcement unlearning: learn by trial where the boundary runs between refusing and answering.
 
-Zhang et al. NeurIPS 2025, arXiv:2506.07171. Stage 1, rejection steering: fine-tune on refusals to a small part of the
-forget questions, so that refusals are sampled at all. Stage 2, refusal boundary optimisation: on-policy policy gradient
+Zhang et al. NeurIPS 2025, arXiv:2506.07171. Stage 1, rejection steering: fine-tune on refusals to a part of the forget
+questions, so that refusals are sampled at all. Stage 2, refusal boundary optimisation: on-policy policy gradient
 (`audit.methods.drivers.policy`) with rewards by rule, 1 for a refused forget question, the words shared with the answer for
 a retain question, and a divergence from the model of stage 1. Published for 8 B weights: 12 % of the forget set,
 8 answers per question, divergence .01, rate 2e-6.
 
-Retain questions stand in for the paper's synthetic ones near the boundary, and stage 2 asks every forget question. A batch
-counts sampled answers: 32 are four questions of either side. Sampling token by token makes a step 10 to 30 times as dear as
-graddiff's on a large model. What is learned is a policy of refusing; nothing says that the answer is gone.
+Ours: stage 1 is `idk_sft`, retain term included, without which a small model refuses everybody; retain questions stand in
+for synthetic ones near the boundary; stage 2 asks every forget question, at a tenth of the rate (at the full rate
+refusals dissolved into noise). A batch counts sampled answers: 32 are four questions of either side. Sampling token by
+token makes a step of stage 2 10 to 30 times as dear as graddiff's on a large model.
+
+In the tiny laboratory (one seed, rate .001, 30 and 30 steps, 30 CPU seconds) stage 2 raised refusals of forget questions
+from 34 to 48 % and refused no retain question; 44 % of the forget answers were still given. What is learned is a policy
+of refusing; nothing says that the answer is gone.
 """
 
 from __future__ import annotations
@@ -34,8 +39,9 @@ from audit.models.training import Budget, Example, train
 class RefusalBoundary:
     """Fine-tune on some refusals, then reward refusing the forgotten and answering the retained questions."""
 
-    rejection: float = 0.25  # share of the steps spent on stage 1, in [0, 1]
-    subset: float = 0.12  # share of the forget sequences it sees, rounded up, in (0, 1]
+    rejection: float = 0.5  # share of the steps spent on stage 1, in [0, 1]
+    subset: float = 0.25  # share of the forget sequences it sees, rounded up, in (0, 1]
+    pace: float = 0.1  # rate of stage 2 as a share of the budget's, > 0
     rollouts: int = 8  # answers sampled per question; 0 leaves stage 2 out
     divergence: float = 0.01  # weight of the divergence from the model of stage 1, >= 0
     temperature: float = 1.0  # of the sampling, > 0
@@ -46,13 +52,13 @@ class RefusalBoundary:
     evidence: ClassVar[str] = "experimental"
     cost: ClassVar[float] = 20.0
     needs: ClassVar[frozenset[str]] = frozenset({"retain", "refusals", "reference_logits"})
-    budget_defaults: ClassVar[Mapping[str, float]] = {"retain_weight": 1.0}
+    budget_defaults: ClassVar[Mapping[str, float]] = {"lr": 1e-3, "retain_weight": 1.0}
     spends: ClassVar[frozenset[str]] = frozenset(field.name for field in fields(Budget))
     adapts: ClassVar[bool] = True
     stages: ClassVar[tuple[str, ...]] = ("refusals", "policy gradient")
 
     def __post_init__(self) -> None:
-        shares = 0 <= self.rejection <= 1 and 0 < self.subset <= 1
+        shares = 0 <= self.rejection <= 1 and 0 < self.subset <= 1 and self.pace > 0
         if not (
             shares
             and self.rollouts >= 0
@@ -61,9 +67,9 @@ class RefusalBoundary:
             and self.tokens >= 1
         ):
             raise ValueError(
-                "rule needs rejection in [0, 1], subset in (0, 1], rollouts and divergence >= 0, temperature > 0 and "
-                f"tokens >= 1, got {self.rejection}, {self.subset}, {self.rollouts}, {self.divergence}, "
-                f"{self.temperature} and {self.tokens}"
+                "rule needs rejection in [0, 1], subset in (0, 1], pace > 0, rollouts and divergence >= 0, "
+                f"temperature > 0 and tokens >= 1, got {self.rejection}, {self.subset}, {self.pace}, {self.rollouts}, "
+                f"{self.divergence}, {self.temperature} and {self.tokens}"
             )
 
     def zero(self) -> RefusalBoundary:
@@ -88,8 +94,8 @@ class RefusalBoundary:
                 model,
                 RefusalFineTuning(),
                 self.warmed(forget, seed),
-                (),
-                replace(budget, steps=first, forget_weight=1.0, retain_weight=0.0),
+                retain,
+                replace(budget, steps=first),
                 scope=where,
                 seed=derive(seed, "rule", 1),
             )
@@ -100,7 +106,7 @@ class RefusalBoundary:
                 Policy(self.rollouts, self.divergence, self.tokens, self.temperature),
                 forget,
                 retain,
-                replace(budget, steps=budget.steps - first, batch=questions),
+                replace(budget, lr=self.pace * budget.lr, steps=budget.steps - first, batch=questions),
                 scope=where,
                 seed=derive(seed, "rule", 2),
             )
