@@ -3,7 +3,7 @@
 Schwinn et al. 2024, arXiv:2402.09063. One to ten such tokens make a model say almost any string (Rando et al. 2025,
 arXiv:2502.15836): a prompt optimised for the very answer proves nothing and stands outside the bound. The twins, whose
 answers are random strings of the same form, get prompts of their own with the same effort; where they come back as often,
-the count says nothing about memory. One prompt for all, cross-fitted like relearning, may stand inside.
+the count says nothing about memory. One prompt for all, cross-fitted like relearning, stands outside too.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class SoftPrompt:
 
     ``steps``: Adam's steps after which it is asked, ascending; at 0 there are no tokens. ``tokens``: how many.
     ``lr``: Adam's rate, in root mean squares of the embedding matrix. ``batch``: sequences a step of a prompt for all.
-    ``target``: own (each question's own answer: outside the bound), persons (the other half's; one prompt for all).
+    ``target``: own (each question's own answer), persons (the other half's; one prompt for all). Outside the bound both.
     ``seed``: other first vectors, which are drawn from the embedding matrix.
     """
 
@@ -75,13 +75,17 @@ class SoftPrompt:
 
     @property
     def injects(self) -> bool:
-        """Whether the prompt was found on the answer it asks for."""
+        """Whether what is asked may have been put in: continuous tokens carry enough to say almost anything."""
+        return True
+
+    @property
+    def _is_own(self) -> bool:
         return self.target == "own"
 
     @property
     def cost(self) -> float:
         """One scoring pass a dose; every step a forward and a backward pass over all questions, or over a batch."""
-        if self.injects:
+        if self._is_own:
             return len(self.steps) + _BACKWARD * self.steps[-1]
         return BOTH_HALVES * (len(self.steps) + _BACKWARD * self.steps[-1] * self.batch / PASS_SEQUENCES)
 
@@ -102,7 +106,7 @@ class SoftPrompt:
         """
         room = [p for p in probes if has_room(model, p.question, p.answer, self.tokens)]
         seed = derive(context.seed, self.name, self.seed)
-        if self.injects:
+        if self._is_own:
             rows = {question: row for row, question in enumerate(sorted({p.question for p in room}))}
             learned = self._own(model, room, rows, seed)
             yield from self._asked(model, probes, room, rows, learned, fold=0)

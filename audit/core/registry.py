@@ -150,12 +150,18 @@ def canonical(item: Any) -> str:
     return f"{item.name}({inside})" if inside else item.name
 
 
-def short(item: Any) -> str:
-    """Return the shortest constructor text that builds ``item``: for tables and axes, never for keys."""
+def short(item: Any, *, without: str = "") -> str:
+    """Return the shortest constructor text that builds ``item``: for tables and axes, never for keys.
+
+    A field whose metadata hold ``said`` is written even at its default: what the name alone would not tell.
+    ``without``: a field to leave out, which a table says in another way.
+    """
     inside = ", ".join(
         _argument(f, getattr(item, f.name))
         for f in dataclasses.fields(item)
-        if f.init and (f.default is dataclasses.MISSING or getattr(item, f.name) != f.default)
+        if f.init
+        and f.name != without
+        and (f.metadata.get("said") or f.default is dataclasses.MISSING or getattr(item, f.name) != f.default)
     )
     return f"{item.name}({inside})" if inside else item.name
 

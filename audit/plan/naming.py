@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cache
 
-from audit.attacks.base import ATTACKS
+from audit.attacks.base import ATTACKS, Attack
 from audit.core.errors import AuditError
 from audit.core.registry import parse_call
 from audit.core.registry import short as shortest
@@ -13,17 +14,28 @@ from audit.methods.compose import parse_recipe
 
 @cache
 def attack_label(text: str, dose: float | None = None) -> str:
-    """Return the attack's shortest text, with the dose where it has several: ``relearn @25 steps``."""
+    """Return the attack's shortest text, with the dose where it has several: ``relearn(lr=0.001) @25 steps``."""
     try:
         if parse_call(text).name not in ATTACKS:
             return text
         attack = ATTACKS.build(text)
     except AuditError:
         return text  # an imported log may name attacks of its own
-    label = shortest(attack)
-    if dose is None:
-        return label
-    return f"{attack.name} @{dose:g} {attack.dose_unit}" if len(attack.doses) > 1 else label
+    if dose is None or len(attack.doses) <= 1:
+        return shortest(attack)
+    return f"{shortest(attack, without=_dosed(attack))} @{dose:g} {attack.dose_unit}"
+
+
+def _dosed(attack: Attack) -> str:
+    """Return the parameter that lists or counts the attack's doses, "" if none does."""
+    counted = tuple(map(float, range(1, len(attack.doses) + 1)))
+    for field in dataclasses.fields(attack):  # type: ignore[arg-type]
+        value = getattr(attack, field.name)
+        if isinstance(value, tuple) and value == attack.doses:
+            return field.name
+        if isinstance(value, int) and value == len(attack.doses) and counted == attack.doses:
+            return field.name
+    return ""
 
 
 @cache

@@ -127,7 +127,7 @@ def test_one_prompt_for_all_is_found_on_the_half_that_is_not_asked(model, person
     ]
     assert seen == [{"bea", "dot"}, {"ann", "cam"}]
     assert items == [(1, ["ann", "cam"], 2), (2, ["bea", "dot"], 2)]
-    assert not attack.injects
+    assert attack.injects
 
 
 def test_a_question_without_room_for_the_tokens_is_not_asked(model, persons):

@@ -16,6 +16,11 @@ from audit.plan.naming import attack_label, configuration_label
         ("relearn(steps=[5, 10])", 10.0, "relearn @10 steps"),
         ("relearn(steps=[5, 10])", None, "relearn(steps=[5, 10])"),
         ("relearn", None, "relearn"),
+        ("relearn(lr=0.001, arm=syntax)", 25.0, "relearn(lr=0.001, arm=syntax) @25 steps"),
+        ("noise(sigma=[0.01, 0.1], seed=3)", 0.1, "noise(seed=3) @0.1 sigma"),
+        ("typos(wordings=2)", 2.0, "typos @2 levels"),
+        ("reworded", 1.0, "reworded(kind=cloze)"),
+        ("reworded(wordings=2, kind=alias)", 2.0, "reworded(kind=alias) @2 wordings"),
         ("paraphrase", 1.0, "paraphrase"),
     ],
 )

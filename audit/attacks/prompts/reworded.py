@@ -7,7 +7,7 @@ arXiv:2603.11266). Each probe of the data may carry them in its field ``wordings
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args
 
 from audit.attacks.base import ATTACKS
@@ -22,7 +22,7 @@ Kind = Literal["cloze", "synonyms", "cross_lingual", "multi_hop", "alias"]
 class Reworded(Rewording):
     """Ask the data's own rewordings of one kind; the dose is the number of the wording."""
 
-    kind: Kind = "cloze"
+    kind: Kind = field(default="cloze", metadata={"said": True})
 
     most: ClassVar[int] = 16
     source: ClassVar[str] = "RWKU, arXiv:2406.10890; Unlearning Mirage, arXiv:2603.11266"
