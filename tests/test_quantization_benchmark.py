@@ -24,14 +24,14 @@ def benchmark():
     return module
 
 
-def made(label="npo", none=0, int4=0, units=30, failure="", role="candidate", fails=()):
+def made(label="npo", none=0, int4=0, units=30, failure="", role="candidate", fails=(), harm=0.01):
     return {
         "label": label,
         "role": role,
         "failure": failure,
         "recovered": {} if failure else {"none": [none, units], "quantize(int4)": [int4, units]},
         "fails_under": list(fails),
-        "harm": 0.01,
+        "harm": harm,
         "cur": 0.2512,
         "verdict": "FAIL",
     }
@@ -40,6 +40,11 @@ def made(label="npo", none=0, int4=0, units=30, failure="", role="candidate", fa
 def test_the_weakest_strength_that_looks_forgotten_is_chosen(benchmark):
     records = [made("weak", 20), made("enough", 3), made("strong", 0)]
     assert benchmark.choose(records) == "enough"  # 3 of 30 are a tenth, which the budget tolerates
+
+
+def test_a_strength_that_destroys_the_rest_does_not_count_as_forgetting(benchmark):
+    records = [made("ruins", 0, harm=0.11), made("at the limit", 0, harm=0.1), made("strong", 0)]
+    assert benchmark.choose(records) == "at the limit"
 
 
 def test_what_comes_back_under_rounding_plays_no_part_in_the_choice(benchmark):
@@ -116,7 +121,7 @@ def test_the_reading_counts_who_comes_back_and_for_whom_the_certificate_says_so(
     text = benchmark.reading(found)
     assert "Of 4 methods 3 look forgotten" in text
     assert "these 2 come back" in text
-    assert "for 1 the certificate shows it" in text
+    assert "for 1 of them the certificate's lower bound" in text
 
 
 def test_every_line_of_a_table_has_the_same_columns_and_bounds_are_rounded_up(benchmark):
@@ -127,7 +132,8 @@ def test_every_line_of_a_table_has_the_same_columns_and_bounds_are_rounded_up(be
     strengths = {"npo": ["a", "b", "c", "d"]}
     by_name = {label: made(label, 1, 2) for label in "abcd"}
     searched = benchmark.tuning_table(strengths, by_name, {"npo": "b"})
-    assert searched[2] == "| npo | 1/30 → 2/30 | **1/30 → 2/30** | 1/30 → 2/30 | 1/30 → 2/30 |"
+    cell = "1/30 → 2/30 (0.01)"
+    assert searched[2] == f"| npo | {cell} | **{cell}** | {cell} | {cell} |"
 
 
 def test_what_was_said_is_not_measured_again(benchmark, tmp_path):
