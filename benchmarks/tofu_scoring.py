@@ -1,10 +1,14 @@
-"""Scoring TOFU's evaluation: one fused pass and packed answers, against one pass per metric.
+"""Scoring TOFU's evaluation: one fused pass, packed answers and verified generations, against one pass per metric.
 
-Run: OMP_NUM_THREADS=1 python benchmarks/tofu_scoring.py [TOFU folder] [--questions 20] [--width 192] [--epochs 8]
+Run: OMP_NUM_THREADS=1 python benchmarks/tofu_scoring.py [TOFU folder] [--case full] [--questions 32] [--width 256]
 The other side follows open-unlearning's evaluator (revision d3d7cf9): every metric has a forward pass of its own over
 batches of 32 in the list's order, logits at every position, wrong answers one column after the other, min-k++ two
-passes, generation padded until the last of a batch has ended. Its framework needs CUDA and is not run. A small Llama is
-trained on the questions first, so that answers end. Gradient norms are left out on both sides: they cost the same.
+passes, generation padded until the last of a batch has ended. Its framework needs CUDA and is not run. Lists have the
+proportions of forget10's evaluation. Gradient norms are left out on both sides: they cost the same.
+
+Cases, a small Llama each. full: has learned forget and retain answers, and says a sentence, not the bare reference, to
+real authors and world facts, as TOFU's fine-tuned models do. unlearned: the same without the forget list. endless:
+untrained, so that every generation runs to 200 tokens, as those of a collapsed model do.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import numpy as np
 import torch
 import transformers
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from audit.data.benchmarks.jsonl import read_subjects
 from audit.metrics.inputs import scored_for
@@ -47,41 +51,52 @@ FORCED = (
 OPTIONS = ("truth_ratio_geometric", "paraphrased_probability", "normalised_probability")
 SPOKEN = ("rouge_l_recall", "rouge_l_f1")
 NEW_TOKENS, BATCH = 200, 32
+CASES = ("full", "unlearned", "endless")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tofu", type=Path, nargs="?", default=Path("../shared/data/tofu"))
-    parser.add_argument("--questions", type=int, default=20, help="per list")
-    parser.add_argument("--width", type=int, default=192)
-    parser.add_argument("--epochs", type=int, default=8, help="0: untrained, likelihood metrics only")
+    parser.add_argument("--case", choices=CASES, default="full")
+    parser.add_argument(
+        "--questions", type=int, default=32, help="of the forget, retain and holdout list each"
+    )
+    parser.add_argument("--width", type=int, default=256)
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     timed = partial(median_seconds, repeats=arguments.repeats)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     lists = read_lists(arguments.tofu, arguments.questions)
-    model = taught(lists, arguments.width, arguments.epochs)
+    everything = read_lists(arguments.tofu, 400)
+    model = taught(lists, everything, arguments.width, arguments.epochs, arguments.case)
     print(
         f"torch {torch.__version__}, {torch.get_num_threads()} thread(s), float32, {model.parameters_count / 1e6:.1f} M weights,"
-        f" {arguments.questions} questions per list: forget, retain, holdout, real authors, world facts\n"
+        f" case {arguments.case}; questions: {', '.join(f'{len(ps)} {name}' for name, ps in lists.items())}\n"
     )
     warm(model, lists)
     theirs_forced, theirs = timed(lambda: pass_per_metric(model, lists))
     ours_forced, (ours, _) = timed(lambda: fused(model, lists, speak=False))
-    parts = [("likelihood metrics", theirs_forced, ours_forced)]
-    their_texts, our_texts = [], []
-    if arguments.epochs:
-        theirs_spoken, their_texts = timed(lambda: spoken_theirs(model, lists))
-        ours_both, (_, our_texts) = timed(lambda: fused(model, lists, speak=True))
-        parts.append(("generation", theirs_spoken, ours_both - ours_forced))
-        parts.append(("both", theirs_forced + theirs_spoken, ours_both))
+    theirs_spoken, their_texts = timed(lambda: spoken_theirs(model, lists))
+    ours_both, (_, our_texts) = timed(lambda: fused(model, lists, speak=True))
+    parts = [
+        ("likelihood metrics", theirs_forced, ours_forced),
+        ("generation", theirs_spoken, ours_both - ours_forced),
+        ("both", theirs_forced + theirs_spoken, ours_both),
+    ]
     print("| part | pass per metric, s | fused, s | ratio |\n|---|---|---|---|")
     for part, one, other in parts:
         print(f"| {part} | {one:.2f} | {other:.2f} | {one / other:.2f} |")
     difference = max(abs(theirs[key] - ours[key]) for key in theirs)
-    same = sum(a == b for a, b in zip(their_texts, our_texts, strict=True))
+    alone = one_by_one(model, lists)
+    same = [sum(a == b for a, b in zip(our_texts, texts, strict=True)) for texts in (their_texts, alone)]
+    words = [len(text.split()) for text in their_texts]
+    exact = sum(text == p.answer.strip() for text, p in zip(their_texts, spoken_probes(lists), strict=True))
     print(f"\n{len(theirs)} mean losses compared, largest difference {difference:.1e}")
-    print(f"{same} of {len(their_texts)} generations identical")
+    print(
+        f"of {len(our_texts)} generations {same[0]} identical to theirs, {same[1]} to batch size 1;"
+        f" {exact} equal the reference, words: {statistics.mean(words):.0f} on average, {max(words)} at most"
+    )
 
 
 def read_lists(folder: Path, count: int) -> dict[str, list]:
@@ -92,18 +107,24 @@ def read_lists(folder: Path, count: int) -> dict[str, list]:
         "real_authors": "real_authors_perturbed.json",
         "world_facts": "world_facts_perturbed.json",
     }
+    shares = {"real_authors": 100 / 400, "world_facts": 117 / 400}
     return {
-        name: [p for s in read_subjects(folder / file, "forget") for p in s.probes][:count]
+        name: [p for s in read_subjects(folder / file, "forget") for p in s.probes][
+            : round(count * shares.get(name, 1))
+        ]
         for name, file in names.items()
     }
 
 
-def taught(lists, width, epochs) -> LanguageModel:
-    """A small Llama that has learned the questions and ends its answers."""
+def taught(lists, everything, width, epochs, case) -> LanguageModel:
+    """A small Llama that has learned what the case says; once it has learned something it ends its answers."""
     tokenizer = Tokenizer(models.BPE(unk_token=None))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     specials = ["</s>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"]
-    texts = [t for ps in lists.values() for p in ps for t in (p.question, p.answer, *p.perturbed_answers)]
+    texts = [
+        t for ps in everything.values() for p in ps for t in (p.question, p.answer, *p.perturbed_answers)
+    ]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=8000, special_tokens=specials, initial_alphabet=alphabet)
     tokenizer.train_from_iterator([*texts, HEADER], trainer)
@@ -129,10 +150,17 @@ def taught(lists, width, epochs) -> LanguageModel:
         )
         network = transformers.LlamaForCausalLM(config).eval()
     model = LanguageModel(network, fast, PromptTemplate(HEADER))
-    probes = [p for ps in lists.values() for p in ps]
-    examples = [Example(f"{i}", p.question, p.answer) for i, p in enumerate(probes)]
-    if epochs:
-        fit(model, examples, optimizer="adamw", epochs=epochs, batch=10, lr=2e-3)
+    learned = {"full": ["forget", "retain"], "unlearned": ["retain"], "endless": []}[case]
+    examples = [
+        Example(f"{name}{i}", p.question, p.answer) for name in learned for i, p in enumerate(lists[name])
+    ]
+    for name in ("real_authors", "world_facts") if learned else ():
+        examples += [
+            Example(f"{name}{i}", p.question, f"The answer to this question is {p.answer}, as is well known.")
+            for i, p in enumerate(lists[name])
+        ]
+    if examples:
+        fit(model, examples, epochs=epochs, batch=8)
     return model
 
 
@@ -207,6 +235,27 @@ def spoken_theirs(model, lists) -> list[str]:
                     pad_token_id=model.tokenizer.eos_token_id,
                 )
             texts += [model.tokenizer.decode(row[longest:], skip_special_tokens=True).strip() for row in out]
+    return texts
+
+
+def spoken_probes(lists):
+    return [p for name, ps in lists.items() if name != "holdout" for p in ps]
+
+
+def one_by_one(model, lists) -> list[str]:
+    """Plain greedy decoding of every question alone."""
+    texts = []
+    for probe in spoken_probes(lists):
+        ids = torch.tensor([model.encode_prompt(probe.question)])
+        with torch.no_grad(), quiet():
+            out = model.network.generate(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=NEW_TOKENS,
+                do_sample=False,
+                pad_token_id=model.tokenizer.eos_token_id,
+            )
+        texts.append(model.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True).strip())
     return texts
 
 
