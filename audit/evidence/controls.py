@@ -4,8 +4,8 @@
 attacks, outside the family. Where a control was not measured it is printed as missing, never assumed.
 
 Other tools' logs name no secrets, so their controls are read from the loss that judges them. ``answered`` counts
-guesses: where the retrained model FAILs too, it says nothing about forgetting, and the control stays missing. Few
-twins (20 in TOFU) are exceeded by chance: such a retrained model is held to chance, not to the budget.
+guesses: where the retrained model is counted above the budget too, it says nothing about forgetting, and the control
+stays missing. Few twins (20 in TOFU) are exceeded by chance: such a retrained model is held to chance, not to the budget.
 """
 
 from __future__ import annotations
@@ -76,8 +76,9 @@ def _original(assembly: Assembly) -> tuple[ControlResult, dict[tuple[str, float]
 def _retrained(assembly: Assembly) -> ControlResult:
     bounds = _bounds(assembly, assembly.references["retrained"])
     level = DELTA_CONTROLS / max(len(bounds), 1)
+    guessed = [(p, c) for p, c in bounds if p.loss == "answered" and c.estimate[0] > c.alpha]
     failed = [(p, c) for p, c in bounds if c.fails[0] and _chance(assembly, p, c) <= level]
-    return _must_not_fail("retrained", bounds, failed)
+    return _must_not_fail("retrained", bounds, guessed or failed)
 
 
 def _twins(assembly: Assembly) -> ControlResult:
@@ -86,7 +87,10 @@ def _twins(assembly: Assembly) -> ControlResult:
     if "original" not in assembly.references or not assembly.count("twin"):
         missing = "neither a model trained without the forget list, nor twins"
         return ControlResult(name, _NEVER_TRAINED, "not measured", missing)
-    bounds = _tested(assembly, assembly.twin_clauses(assembly.references["original"]))
+    tested = _tested(assembly, assembly.twin_clauses(assembly.references["original"]))
+    bounds = [
+        (p, c) for p, c in tested if p.loss != "answered"
+    ]  # a few twins do not tell how often one guesses
     return _must_not_fail("twins", bounds, [pair for pair in bounds if pair[1].fails[0]])
 
 

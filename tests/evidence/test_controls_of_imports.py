@@ -59,6 +59,20 @@ def test_a_retrained_model_that_guesses_leaves_the_audit_uncontrolled_and_says_w
     assert any("guesses" in reason and "2 of 10" in reason for reason in certificate.reasons)
 
 
+def test_a_guess_rate_above_the_budget_is_enough_where_only_a_sample_was_opened():
+    """Two of ten out of forty prove nothing at a thousandth, and still nobody knows that guesses stay within a tenth."""
+    audit = logs(sealed=30)
+    answer(audit, "retrained", 2)
+    assert outcomes(certify(audit.measurements()))["retrained"] == "not measured"
+
+
+def test_twins_do_not_stand_in_for_a_retrained_model_where_guesses_count():
+    audit = dataclasses.replace(logs(twins=20), references=("original",))
+    certificate = certify(audit.measurements())
+    assert outcomes(certificate) == {"original": "as expected", "twins": "not measured"}
+    assert certificate.verdict is Verdict.INCONCLUSIVE
+
+
 def test_an_original_that_answers_nobody_is_an_integrity_error():
     audit = logs()
     audit.put_all("original", NONE, ANSWERED, dict.fromkeys(audit.forgotten, 0.0))
