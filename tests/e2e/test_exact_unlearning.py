@@ -13,6 +13,10 @@ PLAN = """
 laboratory: {{subject: tiny, facts: 2, training: {training}}}
 candidates: [{candidates}]
 attacks: [none, quantize(int4), "relearn(steps=[5])"]
+budget: {{forget: 0.5, utility: 0.5}}
+sizes:
+  forget: {{tune: 0, calibrate: 10, sealed: 2}}
+  retain: {{tune: 0, calibrate: 10, sealed: 2}}
 keep: all
 """
 
