@@ -16,7 +16,7 @@ from audit.models.laboratory import LaboratorySpec, tokenizer_for
 from audit.models.load import LanguageModel, PromptTemplate, save, weight_digest
 from audit.runs import tasks
 from audit.runs.company import company_of, company_spec, strangers
-from audit.runs.coordinator import measure_job
+from audit.runs.specs import measure_job
 from audit.runs.split import tune_subjects
 from audit.runs.world import World
 
