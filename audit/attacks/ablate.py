@@ -43,7 +43,7 @@ class Ablate(Dialled):
     dial: ClassVar[str] = "strength"
     most: ClassVar[float] = 2.0
     tier: ClassVar[Tier] = "weights"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     dose_unit: ClassVar[str] = "strength"
     source: ClassVar[str] = "Arditi et al. 2024, arXiv:2406.11717"
     never_trained_control: ClassVar[str] = (
@@ -55,30 +55,26 @@ class Ablate(Dialled):
             raise ValueError(f"layer must be a share of the depth in (0, 1], got {self.layer!r}")
         self.check_dial()
 
-    def not_applicable(self, model: LanguageModel, probes: Sequence[Probe] | None = None) -> str | None:
-        """Return ``no other questions`` if all of ``probes`` are about one subject: nothing to compare with."""
-        if probes is None or self.strength == (0.0,):
-            return None
-        return "no other questions" if len({probe.subject for probe in probes}) < 2 else None
-
     def apply(
         self, model: LanguageModel, probes: Sequence[Probe], context: AttackContext
     ) -> Iterator[Attacked]:
-        """Yield one edited copy a share; the direction compares forget questions with those of other sides."""
-        direction = self._direction(model, probes, context) if any(self.strength) else None
+        """Yield one edited copy a share; the direction compares the forget list's questions with the retain list's.
+
+        Both lists whole, whoever is asked: sealed subjects meet the direction that the others met.
+        """
+        direction = self._direction(model, context) if any(self.strength) else None
         for share in self.strength:
             copy = model.merged() if share else model.clone()
             if direction is not None and share:
                 _project_out(copy, direction, share)
             yield Attacked(share, copy, tuple(probes))
 
-    def _direction(
-        self, model: LanguageModel, probes: Sequence[Probe], context: AttackContext
-    ) -> Tensor | None:
+    def _direction(self, model: LanguageModel, context: AttackContext) -> Tensor | None:
         """Return the unit vector (H,) from other questions to forget questions; None where they coincide."""
-        forgotten = {subject.subject for subject in context.forget}
-        ours = sorted({p.question for subject in context.forget for p in subject.probes})
-        others = sorted({p.question for p in probes if p.subject not in forgotten})
+        ours, others = (
+            sorted({p.question for subject in side for p in subject.probes})
+            for side in (context.forget, context.retain)
+        )
         if not ours or not others:
             raise ValueError(f"ablate compares questions: {len(ours)} forgotten, {len(others)} others")
         depth = max(1, round(self.layer * len(blocks(model.network)))) - 1

@@ -30,7 +30,7 @@ class AttackContext:
     forget: the whole forget list, in order; a finetuning attacker may train on one half of it.
     halves: subject -> 1 | 2, the cross-fitting halves.
     original: the model before unlearning, for diagnostics only; None where it is not at hand.
-    retain: the whole retain list, in order: text on which a deployer would calibrate.
+    retain: the whole retain list, in order: text on which a deployer would calibrate, questions to compare with.
 
     """
 

@@ -18,7 +18,7 @@ from audit.models.layers import block_output, linear_weights
 
 @pytest.fixture
 def context(persons):
-    return AttackContext(seed=3, forget=persons[:2])
+    return AttackContext(seed=3, forget=persons[:2], retain=persons[2:])
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +102,12 @@ def test_without_other_questions_there_is_nothing_to_compare_with(model, persons
     alone = Subject("ann", (Probe("ann", "city", "Where was person born ?", "Lisbon"),))
     with pytest.raises(ValueError, match="0 others"):
         networks(Ablate(), model, [alone], AttackContext(seed=0, forget=(alone,)))
-    assert Ablate().not_applicable(model, alone.probes) == "no other questions"
+
+
+def test_who_is_asked_does_not_change_the_direction(model, persons, context):
+    all_asked = networks(Ablate(), model, persons, context)[1.0]
+    one_asked = networks(Ablate(), model, persons[:1], context)[1.0]
+    assert all(torch.equal(a, b) for a, b in zip(all_asked.parameters(), one_asked.parameters(), strict=True))
 
 
 @pytest.mark.parametrize(

@@ -278,3 +278,16 @@ def test_a_plan_that_cannot_conclude_is_not_locked_and_says_how_many_persons_cou
     sizes = {"forget": {"tune": 0, "calibrate": 3, "sealed": 37}}
     with pytest.raises(AuditError, match=r"E403.*units are needed"):
         make_lock(plan(tmp_path, sizes=sizes), tmp_path)
+
+
+def test_a_depth_between_models_of_two_starts_is_refused_before_anything_is_trained(tmp_path):
+    with pytest.raises(AuditError) as caught:
+        make_lock(plan(tmp_path, metrics=["patching_depth"]), tmp_path)
+    assert caught.value.code == "E291"
+    related = {"subject": "tiny", "training": "adapter"}
+    assert (
+        "patching_depth"
+        in make_lock(plan(tmp_path, metrics=["patching_depth"], laboratory=related), tmp_path).content[
+            "metrics"
+        ]
+    )
