@@ -14,7 +14,6 @@ from audit.models.provenance import not_in_slices
 from audit.models.sliced import SlicedTraining, base_of, parts_of
 from audit.models.training import Example
 
-EPOCHS_FACTOR = 1
 ADAPTER_LR = 3e-3
 
 
@@ -60,7 +59,7 @@ class LaboratoryTraining:
         spec = self.spec
         return SlicedTraining(
             self.how.rank,
-            spec.epochs * EPOCHS_FACTOR,
+            spec.epochs,
             spec.batch,
             ADAPTER_LR,
             derive(spec.seed, "slices", *names),

@@ -21,7 +21,6 @@ from audit.methods.compose import parse_recipe
 from audit.metrics.base import METRICS, standard_metrics
 from audit.metrics.inputs import needs_of, refuse_unmeasurable
 from audit.models.load import folder_digest
-from audit.models.trainings import FULL
 from audit.plan.corpus import corpus_of, side_digest, wordings_digest
 from audit.plan.feasibility import attack_texts, refuse
 from audit.plan.ordering import resolve
@@ -119,12 +118,12 @@ def _metrics(plan: Plan, corpus: Corpus) -> dict[str, int]:
     brought = {"reference": plan.laboratory or plan.retrained, "prefix": len(corpus.twins) > 1}
     refuse_unmeasurable(chosen, [need for need, is_there in brought.items() if is_there])
     lab = plan.laboratory
-    if "patching" in needs_of(chosen) and lab and lab.subject != "smollm2" and lab.training == FULL:
+    if "patching" in needs_of(chosen) and lab and lab.subject != "smollm2":
         raise AuditError(
             "E291",
             f"patching_depth compares models fine-tuned from the same weights, the subject {lab.subject} trains original"
             " and retrained from two starts",
-            f"write `laboratory: {{subject: {lab.subject}, training: adapter}}`, or leave patching_depth out",
+            "use the subject smollm2, or models of your own that share a start; or leave patching_depth out",
         )
     return {name: METRICS[name].version for name in chosen}
 

@@ -284,7 +284,7 @@ def test_a_depth_between_models_of_two_starts_is_refused_before_anything_is_trai
     with pytest.raises(AuditError) as caught:
         make_lock(plan(tmp_path, metrics=["patching_depth"]), tmp_path)
     assert caught.value.code == "E291"
-    related = {"subject": "tiny", "training": "adapter"}
+    related = {"subject": "smollm2"}
     assert (
         "patching_depth"
         in make_lock(plan(tmp_path, metrics=["patching_depth"], laboratory=related), tmp_path).content[
