@@ -5,7 +5,8 @@ are judged as the certificate will judge them: by lower bounds at delta over the
 §5). A clause is looked at once, with its planned number of subjects, so each bound holds as it stands, and by the union
 bound all of a candidate's hold together, whichever attack was the last. Hence a stop calls no candidate FAIL that
 would not have been FAIL without it. A clause that was not measured has p = 1: a stop can only take PASS away, and K
-stays, so it never inflates the error of the valid set either.
+stays, so it never inflates the error of the valid set either. A test that may be looked at after every subject
+(``audit.risk.sequential``) pays for looks that nobody takes here, and would give a wider bound.
 """
 
 from __future__ import annotations
