@@ -28,14 +28,13 @@ from audit.measurements import store
 from audit.measurements.table import Measurements
 from audit.methods.base import METHODS, POSTS, STEPS, WEIGHTINGS, spends
 from audit.methods.compose import canonical_recipe, parse_recipe
+from audit.methods.measured import CARRIER
 from audit.plan.exact import check_exact
 from audit.plan.grid import expand
 from audit.plan.lock import make_lock, write_lock
 from audit.plan.schema import parse_plan
 from audit.runs.coordinator import Coordinator
 from audit.runs.job import write_json
-
-BASE = "npo"  # carries every weighting, step and post-calibration
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def everything() -> list[str]:
         *(f"> {post}" for post in POSTS),
         "@lora(16)",
     ]
-    return [*METHODS, *(f"{BASE} {part}" for part in around)]
+    return [*METHODS, *(f"{CARRIER} {part}" for part in around)]
 
 
 def search(base: str, setting: Setting) -> list[str]:
@@ -126,7 +125,7 @@ def measure(
     """Measure, in one audit, the recipes of every base that is not kept yet, and keep them."""
     wanted: dict[str, list[str]] = {}
     for base, texts in recipes.items():
-        if not place(out, base, setting, seed).is_file():
+        if not holds(out, base, setting, seed, texts):
             try:
                 wanted[base] = [canonical_recipe(text) for text in texts]
                 check_exact(parse_plan(plan_of(wanted[base], setting, seed), base=out))
@@ -217,6 +216,16 @@ def place(out: Path, base: str, setting: Setting, seed: int) -> Path:
     """Return where the records of one method's search are kept."""
     key = digest_json([base, asdict(setting)])[:12]
     return out / "results" / f"seed-{seed}" / f"{methods_table.slug(base)}-{key}.json"
+
+
+def holds(out: Path, base: str, setting: Setting, seed: int, texts: Sequence[str]) -> bool:
+    """Return whether the records of one method's search are there, and are those of ``texts``."""
+    if not place(out, base, setting, seed).is_file():
+        return False
+    there = {record["recipe"] for record in kept(out, base, setting, seed)["configurations"]}
+    if there == {base}:  # refused, then and now
+        return True
+    return there == {canonical_recipe(text) for text in texts}
 
 
 def keep(out: Path, base: str, setting: Setting, seed: int, records: list[dict[str, Any]]) -> None:

@@ -41,9 +41,16 @@ def grouped(found: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 
 
 def best(configurations: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the configuration whose larger of worst CUR and bounded harm is least; the first failed one otherwise."""
+    """Return the configuration whose larger of worst CUR and bounded harm is least; the first failed one otherwise.
+
+    Where an attack brings everything back at every strength, the larger of unattacked CUR and bounded harm decides.
+    """
     done = [c for c in configurations if not c["failure"]]
-    return min(done, key=lambda c: max(c["worst_cur"], c["harm_upper"])) if done else configurations[0]
+    return min(done, key=_sides) if done else configurations[0]
+
+
+def _sides(c: dict[str, Any]) -> tuple[float, float]:
+    return max(c["worst_cur"], c["harm_upper"]), max(under(c["cur"], "none"), c["harm_upper"])
 
 
 def rank(chosen: Sequence[dict[str, Any]]) -> tuple[bool, float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from audit.methods.base import METHODS, POSTS, STEPS, WEIGHTINGS
-from audit.methods.compose import parse_recipe
+from audit.methods.compose import canonical_recipe, parse_recipe
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -145,11 +145,29 @@ def test_results_are_kept_apart_by_seed_method_and_setting(benchmark, tmp_path):
     assert len(places) == 12
 
 
+def test_where_every_strength_comes_back_whole_the_one_that_looks_best_unattacked_stands(table):
+    weak = made(recovered=1.0, int4=1.0, worst=1.0, name="weak")
+    hidden = made(recovered=0.0, int4=1.0, worst=1.0, harm=0.2, name="hidden")
+    ruined = made(recovered=0.0, int4=1.0, worst=1.0, harm=0.7, name="ruined")
+    assert table.best([weak, ruined, hidden])["configuration"] == "hidden"
+
+
+def test_records_of_another_setting_are_not_taken_for_those_that_are_wanted(benchmark, tmp_path):
+    quick, weak = benchmark.SIZES["quick"], canonical_recipe("npo(lr=0.0001)")
+    assert not benchmark.holds(tmp_path, "npo", quick, 1, [weak])
+    benchmark.keep(tmp_path, "npo", quick, 1, [made(name=weak)])
+    assert benchmark.holds(tmp_path, "npo", quick, 1, ["npo(lr=0.0001)"])
+    assert not benchmark.holds(tmp_path, "npo", quick, 1, ["npo(lr=0.001)"])
+    assert not benchmark.holds(tmp_path, "npo", quick, 1, ["npo(lr=0.0001)", "npo(lr=0.001)"])
+
+
 def test_what_is_kept_is_not_measured_again(benchmark, tmp_path):
-    benchmark.keep(tmp_path, "npo", benchmark.SIZES["quick"], 0, [made()])
+    benchmark.keep(tmp_path, "npo", benchmark.SIZES["quick"], 0, [made(name=canonical_recipe("npo"))])
     benchmark.measure({"npo": ["npo"]}, benchmark.SIZES["quick"], 0, tmp_path, None)  # would train otherwise
     assert not (tmp_path / "runs").exists()
-    assert benchmark.kept(tmp_path, "npo", benchmark.SIZES["quick"], 0)["configurations"] == [made()]
+    assert benchmark.kept(tmp_path, "npo", benchmark.SIZES["quick"], 0)["configurations"] == [
+        made(name=canonical_recipe("npo"))
+    ]
 
 
 def test_a_combination_that_means_nothing_is_reported_with_its_code(benchmark, tmp_path):
