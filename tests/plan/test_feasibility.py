@@ -189,7 +189,7 @@ def test_whom_a_rewording_cannot_reach_and_which_control_it_lacks_is_said_before
     attacks = ["none", "reworded", "reverse_query", "few_shot", "multiple_choice", "soft_prompt"]
     said = own(attacks=attacks).warnings
     assert [text.split(":")[0] for text in said if "cannot be asked" in text] == [
-        "150 of 150 forget subjects cannot be asked by reworded",
+        "150 of 150 forget subjects cannot be asked by reworded(kind=cloze)",
         "150 of 150 forget subjects cannot be asked by reverse_query",
     ]
     (lacking,) = [text for text in said if "puts in what it asks for" in text]
