@@ -48,6 +48,12 @@ class Prompted(LanguageModel):
         self._check_length(len(item.ids) + self.tokens)
         return Encoded((*self._front(question), *item.ids), item.answer_start + self.tokens, item.eos)
 
+    def fits(self, question: str, answer: str) -> bool:
+        """Return whether the question has soft tokens of its own and fits the context behind them, with its answer."""
+        assert self.plain is not None
+        has_tokens = self.rows is None or question in self.rows
+        return has_tokens and has_room(self.plain, question, answer, self.tokens)
+
     def _front(self, question: str) -> range:
         row = 0 if self.rows is None else self.rows[question]
         first = vocabulary(self.network) + row * self.tokens

@@ -164,7 +164,7 @@ def _reference(_: LanguageModel, probes: Sequence[Probe], company: Company) -> d
 
 
 def _prefixed(model: LanguageModel, probes: Sequence[Probe], company: Company) -> dict[str, list[Any]]:
-    """Ask after solved questions; None where no stranger is left or the model's context is too short."""
+    """Ask after solved questions; None where no stranger is left, or the model cannot be asked that (too long, say)."""
     asked = [_after_strangers(probe, company.prefix) for probe in probes]
     fits = [probe is not None and model.fits(probe.question, probe.answer) for probe in asked]
     found = iter(score(model, [probe for probe, fit in zip(asked, fits, strict=True) if probe and fit]))

@@ -13,6 +13,7 @@ from audit.attacks import soft_prompt
 from audit.attacks.base import ATTACKS, AttackContext
 from audit.attacks.soft import descend, initial, prompted, scale, softened
 from audit.core.errors import AuditError
+from audit.metrics.inputs import Company, scored_for
 from audit.models.batches import Example
 from audit.models.generation import Decoding, generate
 from audit.models.load import weight_digest
@@ -138,6 +139,23 @@ def test_a_question_without_room_for_the_tokens_is_not_asked(model, persons):
         attack = ATTACKS.build(f"soft_prompt(steps=[1], tokens={tokens})")
         (item,) = attack.apply(model, [long, *persons[1].probes], context(persons))
         assert {p.subject for p in item.probes} == asked
+
+
+def test_a_question_without_soft_tokens_of_its_own_is_no_question_for_it(model, persons):
+    """recall_ratio asks behind solved questions: such a question has no prompt, and one prompt for all needs room."""
+    probes = [p for s in persons[:2] for p in s.probes]
+    company = Company(prefix=(dataclasses.replace(persons[3].probes[0], subject="stranger"),))
+    values = {}
+    for target in ("own", "persons"):
+        attack = ATTACKS.build(f"soft_prompt(steps=[1], target={target})")
+        for item in attack.apply(model, probes, context(persons)):
+            for one in scored_for(["recall_ratio"], item.model, item.probes, company=company):
+                values[target, one.subject] = one.prefixed_logp
+    assert [values["own", name] for name in ("ann", "bea")] == [None, None]
+    assert all(len(values["persons", name]) == 1 for name in ("ann", "bea"))
+    asked = prompted(model, 4, None)
+    assert model.fits("born " * 55 + "?", "Lisbon")
+    assert not asked.fits("born " * 55 + "?", "Lisbon")
 
 
 def test_cost_counts_forward_and_backward_passes():
