@@ -148,6 +148,17 @@ def test_a_reverse_query_shows_the_answer_and_wants_the_name(model):
     }
 
 
+def test_wrong_versions_of_the_answer_shown_do_not_stand_beside_the_name(model):
+    """A metric that compares the answer with wrong ones would set a name against cities."""
+    full = replace(CALLED[0], paraphrased_answer="in Lisbon", perturbed_answers=("Porto", "Faro"))
+    people = (full, *CALLED[1:])
+    (item,) = ATTACKS.build("reverse_query").apply(model, people, EMPTY)
+    assert {(p.paraphrased_answer, p.perturbed_answers) for p in item.probes} == {(None, ())}
+    (item,) = ATTACKS.build("typos").apply(model, people, EMPTY)
+    kept = next(p for p in item.probes if p.probe == "city")
+    assert (kept.paraphrased_answer, kept.perturbed_answers) == ("in Lisbon", ("Porto", "Faro"))
+
+
 def test_a_reverse_query_never_shows_the_name(model):
     telling = replace(CALLED[2], answer="That of Eva van Dam is")
     assert {probe for _, probe in asked("reverse_query", model, (*CALLED[:2], telling))} == {"city", "code"}

@@ -32,6 +32,7 @@ class ReverseQuery(Rewording):
     most: ClassVar[int] = len(ASKED)
     injects: ClassVar[bool] = True
     asks_for: ClassVar[str] = "name"
+    version: ClassVar[int] = 3
     source: ClassVar[str] = "RWKU, arXiv:2406.10890 (reverse query)"
     never_trained_control: ClassVar[str] = (
         "The twins' own answers with their names asked for, and everybody's put to the retrained model."

@@ -74,7 +74,7 @@ class Rewording:
             asked = [(probe, self.ask(probe, index, siblings[probe.subject])) for probe in probes]
             wanted = [(p, text, self.wants(p, siblings[p.subject])) for p, text in asked if text is not None]
             told = tuple(
-                replace(p, question=text, answer=answer, form=self.name)
+                replace(_wanting(p, answer), question=text, form=self.name)
                 for p, text, answer in wanted
                 if model.fits(text, answer)
             )
@@ -95,6 +95,13 @@ class Rewording:
     def wants(self, probe: Probe, siblings: Sequence[Probe]) -> str:
         """Return the answer that counts: the probe's own, unless the attack asks for something else."""
         return probe.answer
+
+
+def _wanting(probe: Probe, answer: str) -> Probe:
+    """Return the probe with ``answer``; second wordings and wrong versions of another answer go."""
+    if answer == probe.answer:
+        return probe
+    return replace(probe, answer=answer, paraphrased_answer=None, perturbed_answers=())
 
 
 def by_subject(probes: Sequence[Probe]) -> Siblings:
