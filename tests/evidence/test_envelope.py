@@ -9,20 +9,21 @@ from audit.evidence.certify import certify
 OWN = (canonical(ATTACKS.build("relearn(steps=[5], arm=own)")), 5.0)
 
 
-def certified(*, injects, twins=0, yielding=0):
+def certified(*, injects, twins=0, yielding=0, attack=OWN, unasked=0):
     audit = Audit(
         candidates=("npo",),
-        cells=(NONE, OWN),
+        cells=(NONE, attack),
         forget=60,
         retain=60,
         twins=twins,
         metrics=("forced_match", "exact_match"),
     )
     for twin in audit.never_trained[: 2 * yielding]:
-        audit.put("npo", OWN, twin, "passport", "forced_match", 1.0)
+        audit.put("npo", attack, twin, "passport", "forced_match", 1.0)
     for name in ("npo", "original", "retrained"):
-        audit.leak(name, OWN, 60 if injects else 0)
+        audit.leak(name, attack, 60 if injects else 0)
     audit.leak("npo", NONE, 1)
+    audit.unasked += [(attack, person, "passport") for person in audit.forgotten[:unasked]]
     audit.header["attacks"] = [
         {
             "attack": text,
@@ -31,7 +32,7 @@ def certified(*, injects, twins=0, yielding=0):
             "dose_unit": "steps",
             "injects": injects and text != "none",
         }
-        for text, dose in (NONE, OWN)
+        for text, dose in (NONE, attack)
     ]
     return certify(audit.measurements())
 
@@ -83,3 +84,16 @@ def test_without_twins_the_missing_control_is_said():
     shown = envelope(certified(injects=True))
     assert len(shown.columns) == 2
     assert "No twins were measured" in " ".join(shown.notes)
+
+
+def test_persons_whom_the_attack_cannot_ask_do_not_count_as_withstanding_it():
+    """Of sixty persons fifteen have no question of this kind: 45 were asked, and all of these came back."""
+    shown = envelope(certified(injects=True, unasked=15))
+    assert shown.columns[1].title == "relearn(steps=[5], arm=own), of 45"
+    assert {row[1] for row in shown.rows} == {45.0}
+
+
+def test_an_attack_that_asks_for_names_says_that_its_counts_are_of_names():
+    reverse = (canonical(ATTACKS.build("reverse_query")), 1.0)
+    assert "whose name came back" in " ".join(envelope(certified(injects=True, attack=reverse)).notes)
+    assert "came back" not in " ".join(envelope(certified(injects=True)).notes)

@@ -8,9 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from audit.attacks.base import ATTACKS
 from audit.evidence.exhibit import Column, Exhibit, Value
 from audit.evidence.exhibits.base import EXHIBITS, Case
 from audit.plan.assemble import Promise
+from audit.plan.forget_losses import OF_SECRETS
 from audit.plan.naming import attack_label, configuration_label
 
 Cell = tuple[str, float]
@@ -39,17 +41,19 @@ class Envelope:
             for place, name in enumerate(names)
         ]
         people = len(case.assembly.opened("forget"))
+        asked = [_asked(case, cell) for cell in cells]
         return Exhibit(
             name=self.name,
             title="Upper envelope",
             claim=f"Of {people} opened persons{f' and of {size} never-trained twins' if size else ''}, how many yield a"
             " secret to an attacker who put it in beforehand.",
-            columns=(Column("configuration"), *_columns(cells, compared, people)),
+            columns=(Column("configuration"), *_columns(cells, compared, asked)),
             rows=tuple(rows),
             notes=(
                 "Nothing follows from these counts about what unlearning left behind: a model that never knew (control:"
                 " retrained) yields answers that were put in, too. They enter no bound and no verdict.",
                 _CONTROL if size else _NO_CONTROL,
+                *_other_answers(cells),
             ),
             watermark="outside the bound",
         )
@@ -66,12 +70,29 @@ _NO_CONTROL = (
 )
 
 
-def _columns(cells: list[Cell], compared: list[list[np.ndarray | None]], people: int) -> Iterator[Column]:
-    for cell, column in zip(cells, compared, strict=True):
+def _columns(
+    cells: list[Cell], compared: list[list[np.ndarray | None]], asked: list[int]
+) -> Iterator[Column]:
+    for cell, column, people in zip(cells, compared, asked, strict=True):
         yield Column(f"{attack_label(*cell)}, of {people}", "count")
         size = max((len(values) for values in column if values is not None), default=0)
         if size:
             yield Column(f"{attack_label(*cell)}, of {size} twins", "count")
+
+
+def _asked(case: Case, cell: Cell) -> int:
+    """Return how many opened persons the attack has a way of asking."""
+    view = case.assembly.cell(cell, case.assembly.opened("forget"))
+    read = view.cube.secret[view.units] if case.settings.primary[0] in OF_SECRETS else True
+    return int((view.asked & read).any(axis=1).sum())
+
+
+def _other_answers(cells: list[Cell]) -> Iterator[str]:
+    """Say of which attacks the counts are of something else than secrets."""
+    for attack in dict.fromkeys(attack for attack, _ in cells):
+        wanted = getattr(ATTACKS.build(attack), "asks_for", None)
+        if wanted:
+            yield f"{attack_label(attack)} asks for the {wanted}: its counts are of persons whose {wanted} came back."
 
 
 def _row(
