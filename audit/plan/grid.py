@@ -81,13 +81,14 @@ def _longest(given: Any, values: Mapping[str, list[str]]) -> str | None:
     """Return the steps of the training whose checkpoints the sweep's ``steps`` are; None without trajectories."""
     if given is False:
         return None
-    if given is not True or len(values.get("steps", ())) < 2:
+    counts = [value for value in values.get("steps", ()) if _number(value) is not None]
+    if given is not True or len(counts) < max(2, len(values.get("steps", ()))):
         raise AuditError(
             "E467",
-            f"`trajectory` is {given!r}, with {len(values.get('steps', ()))} values of steps",
+            f"`trajectory` is {given!r}, with {len(counts)} numbers as values of steps",
             "write {sweep: npo, steps: [30, 60, 90], trajectory: true}",
         )
-    return max(values["steps"], key=float)
+    return max(counts, key=float)
 
 
 def _values(name: str, given: Any) -> list[str]:
