@@ -54,7 +54,7 @@ class FineTuning:
         model = self.start()
         examples = [*self.forget, *self.retain] if with_forgotten else list(self.retain)
         if not examples:
-            raise AuditError("E233", "there is no retain sequence to train on", "give retain data")
+            raise AuditError("E237", "there is no retain sequence to train on", "give retain data")
         drawn = derive(self.seed, "again", seed) if seed else self.seed
         fit(model, examples, optimizer="adamw", epochs=self.epochs, batch=self.batch, lr=self.lr, seed=drawn)
         return model

@@ -31,7 +31,8 @@ class Assessment:
     """Everything ``plan`` prints; the last of ``prospects`` is about utility, those before it about forgetting."""
 
     candidates: int
-    trainings: int  # fewer than candidates where several are checkpoints or post-calibrations of one
+    recipes: int  # candidates that the run makes; the others are given
+    trainings: int  # fewer than recipes where several are checkpoints or post-calibrations of one
     sweeps: tuple[str, ...]  # "6 of npo over lr, steps": candidates that one curve joins
     attacks: int
     clauses: int
@@ -54,8 +55,10 @@ class Assessment:
 
     @property
     def _shared(self) -> str:
-        kinds = "training" if self.trainings == 1 else "trainings"
-        return f" from {self.trainings} {kinds}" if 0 < self.trainings < self.candidates else ""
+        if self.trainings == self.recipes:
+            return ""
+        some = f", {self.recipes} of them" if self.recipes < self.candidates else ""
+        return f"{some} from {self.trainings} {'training' if self.trainings == 1 else 'trainings'}"
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain JSON object; it holds, for every prospect, the same units under every bound."""
@@ -88,6 +91,7 @@ def assess(plan: Plan) -> Assessment:
     written = [item for item in plan.candidates if not isinstance(item, Given)]
     return Assessment(
         candidates=len(plan.candidates),
+        recipes=len(written),
         trainings=len(trainings(map(parse_recipe, written))),
         sweeps=tuple(_sweeps(plan)),
         attacks=len(attacks),

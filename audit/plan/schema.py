@@ -91,11 +91,11 @@ class OwnTraining(_Record):
 
     base: Path
     """directory of the model before it saw the forget and the retain file"""
-    epochs: Annotated[float, Field(gt=0)]
+    epochs: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     """passes over both files"""
     batch: Annotated[int, Field(ge=1)]
     """sequences per step"""
-    lr: Annotated[float, Field(gt=0)]
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     """highest learning rate"""
     seed: Count = 0
     """of the order of sequences"""

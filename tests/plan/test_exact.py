@@ -1,5 +1,7 @@
 """Exact methods are refused at the plan where they could not be exact, or not be made."""
 
+import math
+
 import pytest
 
 from audit.core.errors import AuditError
@@ -71,6 +73,8 @@ def test_an_own_model_that_is_an_adapter_can_be_dropped(tmp_path):
         (laboratory("npo", training="sisa(slices=0)"), "E234"),
         (laboratory("npo") | {"training": STATED}, "E233"),
         (own("npo", training=STATED | {"epochs": 0}), "E104"),
+        (own("npo", training=STATED | {"epochs": math.inf}), "E104"),
+        (own("npo", training=STATED | {"lr": math.inf}), "E104"),
     ],
 )
 def test_a_training_that_cannot_be_is_no_plan(raw, code, tmp_path):

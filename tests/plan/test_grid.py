@@ -192,6 +192,16 @@ def test_a_trajectory_is_one_training_whose_checkpoints_are_candidates():
     ]
 
 
+def test_a_checkpoint_that_was_given_comes_from_none_of_the_plans_trainings(tmp_path):
+    def first_line(*candidates):
+        plan = parse_plan(LABORATORY | {"candidates": list(candidates)}, base=tmp_path)
+        return assess(plan).lines()[0]
+
+    assert first_line("npo", {"given": "there"}).startswith("2 candidates under")
+    shared = first_line("npo", "npo at 30", {"given": "there"})
+    assert shared.startswith("3 candidates, 2 of them from 1 training under")
+
+
 def test_a_post_calibration_is_swept_by_its_name():
     made = recipes(yaml.safe_load("{sweep: npo, path: {linear: [0.25, 0.75], n: 3}, steps: 5}"))
     assert made == [f"npo(steps=5) > path(strength={s})" for s in (0.25, 0.5, 0.75)]
@@ -205,6 +215,8 @@ def test_a_post_calibration_is_swept_by_its_name():
         ("{sweep: npo, trajectory: true}", "E467"),
         ("{sweep: npo, steps: 60, trajectory: true}", "E467"),
         ("{sweep: npo, steps: [30, 60], trajectory: 2}", "E467"),
+        ("{sweep: npo, steps: [thirty, sixty], trajectory: true}", "E467"),
+        ("{sweep: npo, steps: [30, 60, true], trajectory: true}", "E467"),
         ("{sweep: npo, steps: [30.5, 60], trajectory: true}", "E464"),
         ("{sweep: task_vector, steps: [30, 60], trajectory: true}", "E465"),
         ("{sweep: npo, steps: [0, 60], trajectory: true}", "E466"),

@@ -121,7 +121,7 @@ def test_a_stated_training_is_done_again_from_its_base_on_the_retain_file(projec
 
 def test_a_fine_tuning_needs_somebody_to_retain_and_has_no_slices(project):
     again = FineTuning(lambda: load(project / "base", device="cpu"), (), (), 2, 8, 1e-3, seed=0)
-    with pytest.raises(AuditError, match="E233"):
+    with pytest.raises(AuditError, match="E237"):
         again.again(with_forgotten=False, seed=0)
     with pytest.raises(AuditError, match="E232"):
         again.resume(load(project / "base", device="cpu"), with_forgotten=False)
