@@ -87,7 +87,9 @@ def attribution(model: LanguageModel, given: Sequence[Pair]) -> Effects:
             low = _height(model, other)
         slopes = torch.autograd.grad(low.sum(), [seen[name] for name in kept])
         return low.detach(), [
-            ((wanted - seen[name].detach()) * slope).double().sum((1, 2))
+            ((wanted.double() - seen[name].detach().double()) * slope.double()).sum(
+                (1, 2)
+            )  # all may be bfloat16
             for (name, wanted), slope in zip(kept.items(), slopes, strict=True)
         ]
 
