@@ -45,6 +45,8 @@ def test_what_the_plan_has_can_be_used(raw, tmp_path):
     [
         (laboratory("adapter_drop"), "E236", "laboratory: {subject: tiny, training: adapter}"),
         (laboratory("sisa"), "E232", "laboratory: {subject: tiny, training: sisa(slices=2)}"),
+        (laboratory("adapter_drop", subject="smollm2"), "E236", "subject: lab, training: adapter}"),
+        (laboratory("sisa", subject="smollm2"), "E232", "subject: lab, training: sisa(slices=2)}"),
         (laboratory("retrain > uwc(0.9)"), "E230", "leave"),
         (laboratory("retrain @layers(0:1)"), "E230", "leave"),
         (own("retrain"), "E231", "training: {base: ./base"),
