@@ -86,10 +86,9 @@ def attribution(model: LanguageModel, given: Sequence[Pair]) -> Effects:
         with torch.enable_grad(), _seeing(model.network, lambda name, out: seen.update({name: traced(out)})):
             low = _height(model, other)
         slopes = torch.autograd.grad(low.sum(), [seen[name] for name in kept])
+        # Outputs may be bfloat16: a difference of two near ones, times a slope, has no bits to lose.
         return low.detach(), [
-            ((wanted.double() - seen[name].detach().double()) * slope.double()).sum(
-                (1, 2)
-            )  # all may be bfloat16
+            ((wanted.double() - seen[name].detach().double()) * slope.double()).sum((1, 2))
             for (name, wanted), slope in zip(kept.items(), slopes, strict=True)
         ]
 
