@@ -388,6 +388,8 @@ def break_table(change):
         ("E345", lambda rows: rows.append(dict(rows[0]))),
         ("E345", lambda rows: rows[0].update(side="retain")),
         ("E345", lambda rows: rows[0].update(role="retrained")),
+        ("E346", lambda rows: [row.update(attack="quantize(int4)", dose=4.0) for row in rows]),
+        ("E346", lambda rows: [row.update(attack="none", dose=1.0) for row in rows]),
         ("E132", lambda rows: [row.update(side="retain") for row in rows]),
     ],
 )

@@ -47,7 +47,7 @@ class PlainTable:
 
         E130 no file · E132 no forget row · E133 a role nobody knows · E341 unreadable · E342 a column is missing ·
         E343 an empty cell or a value that is no number · E344 a word that is none of the allowed ones · E345 one
-        thing said twice.
+        thing said twice · E346 nothing measured without an attack.
         """
         paths = sorted(p for p in folder.rglob("*") if p.suffix in (".csv", ".parquet"))
         if not paths:
@@ -55,6 +55,7 @@ class PlainTable:
         frame = pd.concat([_frame(path) for path in paths], ignore_index=True)
         frame = _keyed(_with_roles(frame, request), request.key)
         _refuse_contradictions(frame)
+        _refuse_attacked_only(frame)
         units = units_of(frame, request, sorted(map(digest_file, paths)))
         kept = complete(frame, units)
         rows = kept.assign(checkpoint="", fold=0)[list(ROW_COLUMNS)].reset_index(drop=True)
@@ -155,3 +156,13 @@ def _refuse_contradictions(frame: Any) -> None:
     for what, count in found.items():
         if count:
             raise AuditError("E345", f"the tables contradict themselves: {count} {what}", "keep one of them")
+
+
+def _refuse_attacked_only(frame: Any) -> None:
+    """Raise E346 without one row of attack ``none`` at dose 0: utility and the control ``original`` are read there."""
+    if not ((frame["attack"] == OPTIONAL["attack"]) & (frame["dose"] == OPTIONAL["dose"])).any():
+        raise AuditError(
+            "E346",
+            "no row of the tables was measured without an attack",
+            "add what the models answer unattacked: attack none, dose 0, or neither column",
+        )
