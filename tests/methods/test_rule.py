@@ -120,6 +120,12 @@ def test_sampled_answers_are_read_back_question_by_question_and_an_empty_one_is_
     assert batch.rows.tolist() == [0, 0, 0, 1, 2, 2, 3, 3]
 
 
+def test_an_empty_answer_without_an_end_of_text_is_a_coded_error():
+    model = SimpleNamespace(encode_prompt=lambda _: (1, 2), tokenizer=SimpleNamespace(eos_token_id=None))
+    with pytest.raises(AuditError, match="E223"):
+        policy.answered(model, [SimpleNamespace(key="a", question="?")], [[" "]])
+
+
 def test_what_is_rewarded_becomes_more_likely(away, monkeypatch):
     """Of 116 words those of an even number are rewarded; retain questions are left alone."""
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from audit.core.errors import AuditError
 from audit.core.lazy import lazy
 from audit.core.seeds import derive
 from audit.core.text import normalise, yields
@@ -93,7 +94,7 @@ def advantages(rewards: np.ndarray) -> np.ndarray:
 def answered(model: LanguageModel, examples: Sequence[Example], texts: Sequence[Sequence[str]]) -> Batch:
     """Return every question with its sampled answers as one batch of B times G sequences, read back from text.
 
-    An empty answer is its end alone.
+    An empty answer is its end alone; AuditError E223 where the tokenizer has none.
     """
     pairs = [
         (Example(f"{e.key}/{number}", e.question, text), _encoded(model, e.question, text))
@@ -120,5 +121,11 @@ def _logp(model: LanguageModel, batch: Batch) -> Tensor:
 def _encoded(model: LanguageModel, question: str, text: str) -> Encoded:
     if text.strip():
         return model.encode(question, text)
-    prompt = model.encode_prompt(question)
-    return Encoded((*prompt, model.tokenizer.eos_token_id), len(prompt), True)
+    prompt, end = model.encode_prompt(question), model.tokenizer.eos_token_id
+    if end is None:
+        raise AuditError(
+            "E223",
+            "an empty sampled answer has no token, this tokenizer has no end of text",
+            "name an eos_token in the tokenizer's configuration, or choose another method",
+        )
+    return Encoded((*prompt, end), len(prompt), True)
