@@ -57,6 +57,8 @@ class Scored:
     reference model. ``prefixed_logp`` ("prefix"): after texts by strangers. ``gradient_norm`` ("gradient").
     ``lens`` ("layers"): what each block tells of the answer. ``patching_depth`` ("patching"): how much of the answer
     is gone from the blocks.
+
+    ``predicted``: (T + 1,) the arg max tokens, at each answer token and after the last; None where they were not kept.
     """
 
     subject: str
@@ -76,6 +78,7 @@ class Scored:
     gradient_norm: float | None = None
     lens: Lens | None = None
     predicted: np.ndarray | None = None
+    patching_depth: float | None = None
 
     @property
     def known(self) -> tuple[int, ...]:
@@ -84,8 +87,6 @@ class Scored:
             return ()
         wrong = np.flatnonzero(~self.greedy)
         return tuple(self.predicted[: (wrong[0] if len(wrong) else len(self.greedy)) + 1].tolist())
-
-    patching_depth: float | None = None
 
 
 def score(
