@@ -135,7 +135,7 @@ class Assembly:
         if self._draws(side):
             return None
         if self.settings.imported:
-            return int(self.header["lists"][side]["size"])
+            return int(self.header["lists"].get(side, {"size": 0})["size"])  # logs of one side alone
         return len(self.opened(side, ("calibrate", "sealed"))) + len(self.seen(side))
 
     def state(self, configuration: str, promise: Promise) -> tuple[str, str]:

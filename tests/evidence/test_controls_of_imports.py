@@ -94,3 +94,19 @@ def test_candidates_are_held_to_the_budget_all_the_same():
     for name, count in (("npo", 2), ("simnpo", 3)):
         audit.put_all(name, NONE, "nll", {f"f{i:03d}": 4.0 for i in range(count)})
     assert [str(c.verdict) for c in certify(audit.measurements()).configurations] == ["PASS", "FAIL", "PASS"]
+
+
+def test_logs_of_the_forgotten_side_alone_show_no_utility_and_pass_nothing():
+    """Without a retained subject the upper bound on harm is 1, and what was not measured is missing."""
+    whole = logs().measurements()
+    header = whole.header | {
+        "lists": {side: told for side, told in whole.header["lists"].items() if side != "retain"},
+        "coverage": [cell for cell in whole.header["coverage"] if cell["side"] != "retain"],
+    }
+    units = whole.units[whole.units["side"] != "retain"]
+    kept = [table[table["subject"].isin(units["subject"])] for table in (whole.rows, whole.probes)]
+    certificate = certify(
+        dataclasses.replace(whole, rows=kept[0], units=units, probes=kept[1], header=header)
+    )
+    assert {str(c.verdict) for c in certificate.configurations} == {"RUN-ERROR"}
+    assert {(c.utility_upper, c.p_value) for c in certificate.configurations} == {(1.0, 1.0)}
