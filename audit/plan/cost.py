@@ -17,7 +17,7 @@ import numpy as np
 from audit.attacks.base import ATTACKS, TIERS, Attack, Tier
 from audit.core.errors import AuditError
 from audit.data.records import Corpus, Side, Subject
-from audit.methods.compose import parse_recipe
+from audit.methods.compose import Recipe, parse_recipe
 from audit.methods.trajectory import trainings
 from audit.models.load import folder_digest
 from audit.plan.schema import Given, Plan
@@ -25,6 +25,7 @@ from audit.plan.schema import Given, Plan
 CHARACTERS_PER_TOKEN = 3.5  # of short questions
 EFFICIENCY = 0.3
 LABORATORY_PARAMETERS = {"tiny": 2.1e6, "lab": 2.1e6, "large": 1.0e8, "smollm2": 134.5e6}
+REFERENCE_PASSES = 8 * 1.7  # epochs of a laboratory's reference, times wordings trained
 COPIES = 6  # weights, gradients, two moments, a reference and an attacked copy, in float32
 SIDES: tuple[Side, ...] = ("forget", "retain", "twin")
 
@@ -98,14 +99,29 @@ def _unlearning(plan: Plan, corpus: Corpus, tokens: Mapping[str, float]) -> floa
     recipes = [parse_recipe(item) for item in plan.candidates if not isinstance(item, Given)]
     sequences = sum(len(s.probes) for side in SIDES[:2] for s in corpus.side(side))
     per_sequence = (tokens["forget"] + tokens["retain"]) / max(sequences, 1)
+    asked = sum(len(s.probes) for s in corpus.forget)
     return sum(
-        t.recipe.cost * t.steps * 2 * t.recipe.budget.batch * per_sequence * 6
+        _again(plan, tokens)
+        if "training" in t.recipe.method.needs
+        else (t.recipe.cost * t.steps * t.recipe.budget.batch + _weighing(t.recipe) * asked)
+        * (2 * per_sequence * 6)
         for t in trainings(recipes).values()
     )
 
 
+def _weighing(recipe: Recipe) -> float:
+    """Return what the weighting spends before the first step, in epochs over the forget sequences."""
+    return 0.0 if recipe.weighting is None else recipe.weighting.cost
+
+
+def _again(plan: Plan, tokens: Mapping[str, float]) -> float:
+    """Return at most what the original's training takes; without the forgotten it takes less."""
+    passes = plan.training.epochs if plan.training is not None else REFERENCE_PASSES
+    return passes * (tokens["forget"] + tokens["retain"]) * 6
+
+
 def _references(tokens: Mapping[str, float]) -> float:
-    return 8 * 1.7 * (tokens["forget"] + 2 * tokens["retain"]) * 6
+    return REFERENCE_PASSES * (tokens["forget"] + 2 * tokens["retain"]) * 6
 
 
 def _tokens(subjects: tuple[Subject, ...]) -> float:

@@ -11,7 +11,7 @@ from scipy.stats import hypergeom
 from audit.attacks.base import ATTACKS
 from audit.core.errors import AuditError
 from audit.data.records import Corpus, Probe, Subject
-from audit.plan import feasibility
+from audit.plan import cost, feasibility
 from audit.plan.cost import tensor_sizes
 from audit.plan.demo import write_demo_plan
 from audit.plan.feasibility import assess
@@ -353,3 +353,37 @@ def test_each_tier_of_attackers_costs_what_weaker_ones_cost_and_its_own_attacks(
 
 def test_a_tier_that_the_plan_does_not_name_is_not_listed(own):
     assert [tier.tier for tier in own().cost.tiers] == ["prompt"]
+
+
+@pytest.fixture
+def operations(own, monkeypatch):
+    """Return a function that counts what a plan of 22 weights takes more than one of nothing but given weights."""
+    monkeypatch.setattr(cost, "_flops_per_second", lambda: 1 / cost.EFFICIENCY)
+
+    def count(candidate, **changes):
+        given = {"given": "there"}
+        more = own(candidates=(candidate,), **changes).cost.seconds
+        return (more - own(candidates=(given,)).cost.seconds) / 22
+
+    return count
+
+
+def test_a_training_done_again_costs_its_epochs_over_both_files(operations):
+    """150 and 200 persons of two questions each, their letters over 3.5; six operations a token, weight and epoch."""
+    letters = sum(
+        len(p.question) + len(p.answer)
+        for s, n in (("f", 150), ("r", 200))
+        for i in range(n)
+        for p in person(s, i).probes
+    )
+    stated = {"base": "m", "epochs": 5, "batch": 8, "lr": 1e-5}
+    found = operations("retrain", training=stated)
+    assert found == pytest.approx(5 * 6 * letters / 3.5)
+    assert operations("retrain", training=stated | {"epochs": 10}) == pytest.approx(2 * found)
+
+
+def test_a_weighting_costs_its_epochs_over_the_forget_list_once(operations):
+    """An epoch of graddiff over 300 forget sequences is 300 / 32 steps of 32; guard says it spends one."""
+    plain, guarded = operations("graddiff(steps=60)"), operations("graddiff(steps=60) * guard")
+    assert guarded - plain == pytest.approx(plain / 60 * 300 / 32)
+    assert operations("graddiff(steps=120) * guard") - guarded == pytest.approx(plain)
