@@ -110,10 +110,16 @@ class World:
         return json.loads((self.run / "units" / f"{digest}.json").read_text(encoding="utf-8"))
 
     def store_checkpoint(self, digest: str, folder: Path, *, base: str = "") -> None:
-        """Record where the weights with ``digest`` lie; ``base`` is the digest an adapter belongs to."""
+        """Record where the weights with ``digest`` lie; ``base`` is the digest an adapter belongs to.
+
+        A place that is known and still there stays: a candidate with the original's very weights may be dropped.
+        """
+        path = self.run / "checkpoints" / f"{digest}.json"
+        if path.is_file() and (self.run / self._record(digest)["folder"]).is_dir():
+            return
         inside = folder.resolve().is_relative_to(self.run.resolve())
         place = str(folder.resolve().relative_to(self.run.resolve())) if inside else str(folder.resolve())
-        write_json(self.run / "checkpoints" / f"{digest}.json", {"folder": place, "base": base})
+        write_json(path, {"folder": place, "base": base})
 
     def locate(self, digest: str) -> Path:
         """Return the folder of the weights with ``digest``; E505 when they are gone."""

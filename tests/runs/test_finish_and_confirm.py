@@ -49,6 +49,23 @@ def test_weights_of_refused_candidates_go_and_everything_else_stays(run, weights
     assert drop_refused_weights(run, {"bb" * 32}) == 0
 
 
+def test_the_original_stays_where_it_was_when_a_refused_candidate_has_the_same_weights(run, weights):
+    """As retrain(without=nobody) has in the laboratory: the seal cannot be broken without the original."""
+    world = World(run, device="cpu")
+    world.store_checkpoint("aa" * 32, weights["aa"])
+    world.store_checkpoint("aa" * 32, trained(run, "unlearn", "aa" * 32), base="aa" * 32)
+    drop_refused_weights(run, set())
+    assert World(run, device="cpu").locate("aa" * 32) == weights["aa"]
+
+
+def test_weights_that_are_gone_may_be_made_again_elsewhere(run, weights):
+    world = World(run, device="cpu")
+    world.store_checkpoint("cc" * 32, weights["cc"])
+    drop_refused_weights(run, set())
+    world.store_checkpoint("cc" * 32, weights["aa"])
+    assert world.locate("cc" * 32) == weights["aa"]
+
+
 def test_a_plan_that_keeps_all_weights_keeps_them(tmp_path):
     run = lock_in(tmp_path, keep="all")
     folder = trained(run, "unlearn", "cc" * 32)
