@@ -24,6 +24,7 @@ Bounded = tuple[Promise, ClauseBounds]
 
 DELTA_CONTROLS = 0.001
 _NEVER_TRAINED = "must not FAIL under any attack"
+_BY_CHANCE = "must not lie above the twins under any attack more often than chance allows beside so few"
 _NO_LOSS = "no loss that a control can be read from"
 
 
@@ -78,7 +79,8 @@ def _retrained(assembly: Assembly) -> ControlResult:
     level = DELTA_CONTROLS / max(len(bounds), 1)
     guessed = [(p, c) for p, c in bounds if p.loss == "answered" and c.estimate[0] > c.alpha]
     failed = [(p, c) for p, c in bounds if c.fails[0] and _chance(assembly, p, c) <= level]
-    return _must_not_fail("retrained", bounds, guessed or failed)
+    by_chance = assembly.settings.imported and any(p.loss == "above_twins" for p, _ in bounds)
+    return _must_not_fail("retrained", bounds, guessed or failed, _BY_CHANCE if by_chance else _NEVER_TRAINED)
 
 
 def _twins(assembly: Assembly) -> ControlResult:
@@ -94,15 +96,17 @@ def _twins(assembly: Assembly) -> ControlResult:
     return _must_not_fail("twins", bounds, [pair for pair in bounds if pair[1].fails[0]])
 
 
-def _must_not_fail(name: str, bounds: list[Bounded], failed: list[Bounded]) -> ControlResult:
+def _must_not_fail(
+    name: str, bounds: list[Bounded], failed: list[Bounded], expectation: str = _NEVER_TRAINED
+) -> ControlResult:
     if not bounds:
-        return ControlResult(name, _NEVER_TRAINED, "not measured", _NO_LOSS)
+        return ControlResult(name, expectation, "not measured", _NO_LOSS)
     promise, clause = max(bounds, key=lambda pair: pair[1].lower_failing[0])
     detail = f"worst under {promise.attack}: {_counts(clause, promise.loss)}"
     if failed and all(p.loss == "answered" for p, _ in failed):
         guessed = f"it guesses too often for this loss to tell anything; {detail}"
-        return ControlResult("retrained", _NEVER_TRAINED, "not measured", guessed)
-    return ControlResult(name, _NEVER_TRAINED, "violated" if failed else "as expected", detail)
+        return ControlResult("retrained", expectation, "not measured", guessed)
+    return ControlResult(name, expectation, "violated" if failed else "as expected", detail)
 
 
 def _chance(assembly: Assembly, promise: Promise, clause: ClauseBounds) -> float:

@@ -86,6 +86,9 @@ def test_a_retrained_model_is_held_to_chance_where_twins_are_few(above, outcome)
     """P(the k likeliest of forty are all forgotten ones) = C(20, k) / C(40, k): .0016 for 8, .0006 for 9."""
     certificate = certify(beside_twins(above).measurements())
     assert outcomes(certificate) == {"original": "as expected", "retrained": outcome}
+    expectations = {c.name: c.expectation for c in certificate.controls}
+    assert "chance" in expectations["retrained"]  # 8 of 20 exceed the budget: it would not be "must not FAIL"
+    assert expectations["original"] == "must FAIL without an attack"
 
 
 def test_candidates_are_held_to_the_budget_all_the_same():
