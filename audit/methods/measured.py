@@ -34,7 +34,7 @@ class Measured:
     def words(self) -> str:
         """Return the result in a few words."""
         if self.cur is None:
-            return f"failed: {self.failure}"
+            return f"no result: {self.failure}"
         curs = " / ".join(self.cur.values())
         return f"{self.reading} (recovered {self.recovered}, harm {self.harm}, CUR {curs})"
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from audit.methods.base import METHODS, POSTS, STEPS, WEIGHTINGS, default_budget, kind, spends
+from audit.methods.measured import CARRIER, Measured, measured
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,8 @@ class MethodRow:
     ``parameters`` and ``budget`` map names to defaults; only methods have a budget. ``cost`` of a method counts
     forward-equivalents per step, graddiff = 1; that of a step multiplies it; that of a weighting is spent once, in
     epochs of graddiff; that of a post-calibration is the largest number of scoring passes over its retain sequences.
-    ``never``: when a step leaves the update alone.
+    ``never``: when a step leaves the update alone. ``measured``: the laboratory's result (``audit.methods.measured``), of a
+    part on ``npo``.
     """
 
     name: str
@@ -29,27 +32,40 @@ class MethodRow:
     cost: float
     evidence: str
     source: str
+    measured: str
     never: str = ""
 
 
 def methods_table() -> list[MethodRow]:
     """Return one row per registered method, weighting, step and post-calibration, in this order, each by name."""
+    found = measured()
     return [
-        *(_method(METHODS[name]) for name in METHODS),
-        *(_row(WEIGHTINGS[name], kind="weighting", family="weighting") for name in WEIGHTINGS),
-        *(_row(STEPS[name], kind="step", family="step", never=STEPS[name].never) for name in STEPS),
-        *(_row(POSTS[name], kind="post", family="post-calibration") for name in POSTS),
+        *(_method(METHODS[name], found) for name in METHODS),
+        *(_part(WEIGHTINGS[name], "weighting", "*", found) for name in WEIGHTINGS),
+        *(_part(STEPS[name], "step", "+", found, never=STEPS[name].never) for name in STEPS),
+        *(_part(POSTS[name], "post", ">", found) for name in POSTS),
     ]
 
 
-def _method(cls: Any) -> MethodRow:
+def _method(cls: Any, found: Mapping[str, Measured]) -> MethodRow:
     budget = dataclasses.asdict(default_budget(cls))
     used = {name: budget[name] for name in spends(cls)}
-    return _row(cls, kind=kind(cls()), family=cls.family, budget=used)
+    return _row(cls, kind(cls()), cls.family, found.get(cls.name), budget=used)
+
+
+def _part(cls: Any, kind: str, sign: str, found: Mapping[str, Measured], never: str = "") -> MethodRow:
+    family = "post-calibration" if kind == "post" else kind
+    return _row(cls, kind, family, found.get(f"{CARRIER} {sign} {cls.name}"), never=never)
 
 
 def _row(
-    cls: Any, *, kind: str, family: str, budget: dict[str, Any] | None = None, never: str = ""
+    cls: Any,
+    kind: str,
+    family: str,
+    found: Measured | None,
+    *,
+    budget: dict[str, Any] | None = None,
+    never: str = "",
 ) -> MethodRow:
     item = cls()
     return MethodRow(
@@ -63,5 +79,6 @@ def _row(
         cost=item.cost,
         evidence=item.evidence,
         source=item.source,
+        measured=found.words if found else "not measured",
         never=never,
     )

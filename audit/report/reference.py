@@ -18,12 +18,12 @@ def methods_markdown() -> str:
     """Return the tables of methods, of weightings, of steps and of post-calibrations."""
     rows = methods_table()
     methods = [
-        (f"`{m.name}`", m.summary, _parameters(m.parameters), f"{m.cost:g}", m.evidence, m.source)
+        (f"`{m.name}`", m.summary, _parameters(m.parameters), f"{m.cost:g}", m.evidence, m.measured, m.source)
         for m in rows
         if m.kind in ("objective", "edit", "driver")
     ]
     weightings = [
-        (f"`* {m.name}`", m.summary, _parameters(m.parameters), f"{m.cost:g}", m.evidence, m.source)
+        (f"`* {m.name}`", m.summary, _parameters(m.parameters), f"{m.cost:g}", m.evidence, m.measured, m.source)
         for m in rows
         if m.kind == "weighting"
     ]
@@ -35,22 +35,23 @@ def methods_markdown() -> str:
             f"× {m.cost:g}",
             m.never,
             m.evidence,
+            m.measured,
             m.source,
         )
         for m in rows
         if m.kind == "step"
     ]
     posts = [
-        (f"`> {m.name}`", m.summary, _parameters(m.parameters), m.evidence, m.source)
+        (f"`> {m.name}`", m.summary, _parameters(m.parameters), m.evidence, m.measured, m.source)
         for m in rows
         if m.kind == "post"
     ]
     head = ("what it does", "parameters")
     tables = (
-        _markdown(("method", *head, "cost (graddiff = 1)", "evidence", "source"), methods),
-        _markdown(("weighting", *head, "cost, once (epochs of graddiff)", "evidence", "source"), weightings),
-        _markdown(("step", *head, "cost", "changes nothing when", "evidence", "source"), steps),
-        _markdown(("post-calibration", *head, "evidence", "source"), posts),
+        _markdown(("method", *head, "cost (graddiff = 1)", "evidence", "measured", "source"), methods),
+        _markdown(("weighting", *head, "cost, once (epochs of graddiff)", "evidence", "measured", "source"), weightings),
+        _markdown(("step", *head, "cost", "changes nothing when", "evidence", "measured", "source"), steps),
+        _markdown(("post-calibration", *head, "evidence", "measured", "source"), posts),
     )
     return "\n\n".join(tables)
 
