@@ -5,7 +5,8 @@ attacks, outside the family. Where a control was not measured it is printed as m
 
 Other tools' logs name no secrets, so their controls are read from the loss that judges them. ``answered`` counts
 guesses: where the retrained model is counted above the budget too, it says nothing about forgetting, and the control
-stays missing. Few twins (20 in TOFU) are exceeded by chance: such a retrained model is held to chance, not to the budget.
+stays missing. Few twins (20 in TOFU) are exceeded by chance: a retrained model above the budget is then no violation, but
+twins that let it pass the budget tell nothing about a candidate either, and the control stays missing too.
 """
 
 from __future__ import annotations
@@ -79,8 +80,10 @@ def _retrained(assembly: Assembly) -> ControlResult:
     level = DELTA_CONTROLS / max(len(bounds), 1)
     guessed = [(p, c) for p, c in bounds if p.loss == "answered" and c.estimate[0] > c.alpha]
     failed = [(p, c) for p, c in bounds if c.fails[0] and _chance(assembly, p, c) <= level]
-    by_chance = assembly.settings.imported and any(p.loss == "above_twins" for p, _ in bounds)
-    return _must_not_fail("retrained", bounds, guessed or failed, _BY_CHANCE if by_chance else _NEVER_TRAINED)
+    if not assembly.settings.imported or not any(p.loss == "above_twins" for p, _ in bounds):
+        return _must_not_fail("retrained", bounds, guessed or failed)
+    exceeding = [(p, c) for p, c in bounds if p.loss == "above_twins" and c.estimate[0] > c.alpha]
+    return _must_not_fail("retrained", bounds, guessed or failed or exceeding, _BY_CHANCE, unlucky=not failed)
 
 
 def _twins(assembly: Assembly) -> ControlResult:
@@ -97,8 +100,14 @@ def _twins(assembly: Assembly) -> ControlResult:
 
 
 def _must_not_fail(
-    name: str, bounds: list[Bounded], failed: list[Bounded], expectation: str = _NEVER_TRAINED
+    name: str,
+    bounds: list[Bounded],
+    failed: list[Bounded],
+    expectation: str = _NEVER_TRAINED,
+    *,
+    unlucky: bool = False,
 ) -> ControlResult:
+    """Judge a model that never saw the list; ``unlucky``: chance alone explains what ``failed``."""
     if not bounds:
         return ControlResult(name, expectation, "not measured", _NO_LOSS)
     promise, clause = max(bounds, key=lambda pair: pair[1].lower_failing[0])
@@ -106,6 +115,9 @@ def _must_not_fail(
     if failed and all(p.loss == "answered" for p, _ in failed):
         guessed = f"it guesses too often for this loss to tell anything; {detail}"
         return ControlResult("retrained", expectation, "not measured", guessed)
+    if failed and unlucky:
+        low = f"these twins set so low a threshold that a model which never saw the list exceeds the budget; {detail}"
+        return ControlResult("retrained", expectation, "not measured", low)
     return ControlResult(name, expectation, "violated" if failed else "as expected", detail)
 
 

@@ -81,13 +81,19 @@ def test_an_original_that_answers_nobody_is_an_integrity_error():
     assert certificate.verdict is Verdict.INTEGRITY
 
 
-@pytest.mark.parametrize(("above", "outcome"), [(0, "as expected"), (8, "as expected"), (9, "violated")])
+@pytest.mark.parametrize(
+    ("above", "outcome"),
+    [(0, "as expected"), (2, "as expected"), (3, "not measured"), (8, "not measured"), (9, "violated")],
+)
 def test_a_retrained_model_is_held_to_chance_where_twins_are_few(above, outcome):
-    """P(the k likeliest of forty are all forgotten ones) = C(20, k) / C(40, k): .0016 for 8, .0006 for 9."""
+    """P(the k likeliest of forty are all forgotten ones) = C(20, k) / C(40, k): .0016 for 8, .0006 for 9.
+
+    Two of twenty are within the budget; from three on the twins let a model pass it that never saw anybody.
+    """
     certificate = certify(beside_twins(above).measurements())
     assert outcomes(certificate) == {"original": "as expected", "retrained": outcome}
     expectations = {c.name: c.expectation for c in certificate.controls}
-    assert "chance" in expectations["retrained"]  # 8 of 20 exceed the budget: it would not be "must not FAIL"
+    assert "chance" in expectations["retrained"]
     assert expectations["original"] == "must FAIL without an attack"
 
 
@@ -97,6 +103,14 @@ def test_candidates_are_held_to_the_budget_all_the_same():
     for name, count in (("npo", 2), ("simnpo", 3)):
         audit.put_all(name, NONE, "nll", {f"f{i:03d}": 4.0 for i in range(count)})
     assert [str(c.verdict) for c in certify(audit.measurements()).configurations] == ["PASS", "FAIL", "PASS"]
+
+
+def test_twins_that_a_stranger_exceeds_too_often_fail_nobody():
+    audit = beside_twins(3)
+    audit.put_all("simnpo", NONE, "nll", {f"f{i:03d}": 4.0 for i in range(3)})
+    certificate = certify(audit.measurements())
+    assert {str(c.verdict) for c in certificate.configurations} == {"INCONCLUSIVE"}
+    assert any("threshold" in reason for reason in certificate.reasons)
 
 
 def test_logs_of_the_forgotten_side_alone_show_no_utility_and_pass_nothing():
