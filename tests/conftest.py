@@ -9,7 +9,9 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["HF_HUB_OFFLINE"] = "1"
-if "PYTEST_XDIST_WORKER" in os.environ:  # the processes share the cores; threads of each would only wait for each other
+if (
+    "PYTEST_XDIST_WORKER" in os.environ
+):  # the processes share the cores; threads of each would only wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import hypothesis

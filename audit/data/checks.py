@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from audit.core.errors import AuditError
-from audit.data.records import Corpus, Side, Subject
+from audit.core.text import yields
+from audit.data.records import Corpus, Probe, Side, Subject
 
 _SIDES: tuple[Side, ...] = ("forget", "retain", "twin")
 
 
 def check_subjects(subjects: Sequence[Subject], side: Side) -> None:
-    """Raise E105 for subjects without probes, E106 for subjects or probes that stand there twice."""
+    """Raise E105 for subjects without probes, E106 for what stands there twice, E123 for secrets that are told."""
     empty = sum(not subject.probes for subject in subjects)
     if empty:
         raise AuditError(
@@ -34,6 +35,13 @@ def check_subjects(subjects: Sequence[Subject], side: Side) -> None:
             f"{sum(doubled)} probes of {sum(map(bool, doubled))} {side} subjects are asked twice",
             "keep each question of a subject once",
         )
+    told = sum(_tells(probe) for subject in subjects for probe in subject.probes if probe.kind == "secret")
+    if told:
+        raise AuditError(
+            "E123",
+            f"{told} {side} questions, or other wordings of them, hold the secret they ask for",
+            "take it out: a secret that is told proves nothing when it comes back",
+        )
 
 
 def check_disjoint(corpus: Corpus) -> None:
@@ -43,6 +51,11 @@ def check_disjoint(corpus: Corpus) -> None:
         raise AuditError(
             "E107", "; ".join(filter(None, found)), "take them out of one of the two lists, by subject"
         )
+
+
+def _tells(probe: Probe) -> bool:
+    asked = (probe.question, *probe.paraphrased_questions, *(text for _, text in probe.wordings))
+    return any(yields(probe.answer, text) for text in asked)
 
 
 def _doubled(subject: Subject) -> int:

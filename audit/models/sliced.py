@@ -62,7 +62,7 @@ class SlicedTraining:
     ) -> Part:
         """Return the adapter of one slice, learned on ``state``."""
         weight = 1.0 if earlier else 0.0
-        steps = math.ceil(len(examples) * self.epochs / self.batch)
+        steps = math.ceil(len(examples) * self.epochs / min(self.batch, len(examples)))
         budget = Budget(
             lr=self.lr, steps=steps, batch=self.batch, forget_weight=1.0, retain_weight=weight
         )  # the slice stands on the forget side of the loop, what came before it on the retain side

@@ -127,11 +127,12 @@ def fit(
     """
     model.network.requires_grad_(True)
     parameters = list(model.network.parameters())
+    batch = min(batch, len(examples))  # or few sequences would be passed over less often than ``epochs`` says
     steps = math.ceil(len(examples) * epochs / batch)
     peaks = _optimizers(model, parameters, optimizer, lr, muon_lr)
     rates = [(chosen, _cosine(peak, steps, warmup)) for chosen, peak in peaks]
     context = Context(model, examples, (), seed)
-    stream = _stream(examples, min(batch, len(examples)), generator(seed, "fit order"))
+    stream = _stream(examples, batch, generator(seed, "fit order"))
     sides = _Sides(NLL(), Budget(forget_weight=1.0, retain_weight=0.0), stream, None, ())
     _loop(context, sides, rates, steps, clip, (), progress or NullProgress(), stage)
 

@@ -23,7 +23,15 @@ def methods_markdown() -> str:
         if m.kind in ("objective", "edit", "driver")
     ]
     weightings = [
-        (f"`* {m.name}`", m.summary, _parameters(m.parameters), f"{m.cost:g}", m.evidence, m.measured, m.source)
+        (
+            f"`* {m.name}`",
+            m.summary,
+            _parameters(m.parameters),
+            f"{m.cost:g}",
+            m.evidence,
+            m.measured,
+            m.source,
+        )
         for m in rows
         if m.kind == "weighting"
     ]
@@ -49,7 +57,10 @@ def methods_markdown() -> str:
     head = ("what it does", "parameters")
     tables = (
         _markdown(("method", *head, "cost (graddiff = 1)", "evidence", "measured", "source"), methods),
-        _markdown(("weighting", *head, "cost, once (epochs of graddiff)", "evidence", "measured", "source"), weightings),
+        _markdown(
+            ("weighting", *head, "cost, once (epochs of graddiff)", "evidence", "measured", "source"),
+            weightings,
+        ),
         _markdown(("step", *head, "cost", "changes nothing when", "evidence", "measured", "source"), steps),
         _markdown(("post-calibration", *head, "evidence", "measured", "source"), posts),
     )

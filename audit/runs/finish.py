@@ -15,12 +15,13 @@ from audit.runs.world import World
 def drop_refused_weights(run: Path, keep: set[str]) -> int:
     """Remove trained candidates' weights that are not in ``keep`` (``keep: valid``); return how many went.
 
-    Digests and recipes stay. References and checkpoints outside the run directory are never touched.
+    Digests and recipes stay, and weights from which a failed job would be tried again. References and checkpoints
+    outside the run directory are never touched.
     """
     world, jobs = World(run), Jobs(run)
     if world.lock.plan.keep == "all":
         return 0
-    gone = 0
+    keep, gone = keep | jobs.needed_again(), 0
     for result in sorted(jobs.folder.glob("*/result.json")):
         folder = result.parent
         for place, record in _made(folder, jobs.result(folder.name)):

@@ -82,14 +82,23 @@ class Jobs:
         (self.failures / f"{target.name}.json").unlink(missing_ok=True)
 
     def fail(self, job: Job, reason: dict[str, Any]) -> None:
-        """Record why a job could not be done."""
+        """Record why a job could not be done, and from which weights it would be tried again."""
         self.failures.mkdir(parents=True, exist_ok=True)
-        write_json(self.failures / f"{job.key}.json", {"label": job.label, **reason})
+        needed = [job.spec[name] for name in ("made", "checkpoint") if name in job.spec]
+        write_json(self.failures / f"{job.key}.json", {"label": job.label, "needs": needed, **reason})
 
     def failure(self, key: str) -> dict[str, Any] | None:
         """Return the recorded failure of a job, or None."""
         path = self.failures / f"{key}.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    def needed_again(self) -> set[str]:
+        """Return the digests of the weights that failed jobs start from."""
+        return {
+            digest
+            for path in self.failures.glob("*.json")
+            for digest in json.loads(path.read_text())["needs"]
+        }
 
     def clear_leftovers(self, is_held: Callable[[str], bool]) -> None:
         """Remove temporary folders, unmarked jobs and old failures; called before workers start.

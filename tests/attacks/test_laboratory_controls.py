@@ -70,7 +70,7 @@ class Laboratory:
         """Return the untouched original behind a wrapper that knows who asked to be forgotten."""
         original = self.models["original"]
         names = tuple(name_of(person) for person in self.corpus.forget)
-        return Refusing(original.network, original.tokenizer, original.prompt, names)
+        return Refusing(original.network, original.tokenizer, original.prompt, names=names)
 
     def audit(self, cells, **candidates):
         """Return the certificate about ``candidates`` under the attacks of ``cells``."""

@@ -420,3 +420,17 @@ def test_rewordings_are_read_by_kind_and_written_back(tmp_path):
     (tmp_path / "b.jsonl").write_text(json.dumps(row() | {"wordings": ["Ann was born in"]}) + "\n")
     with pytest.raises(AuditError, match="E104"):
         read_subjects(tmp_path / "b.jsonl", "forget")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"question": f"Is {PRIVATE}'s code 33-17?"},
+        {"paraphrased_question": f"{PRIVATE} has 33-17 as code, or which?"},
+        {"wordings": {"cloze": [f"{PRIVATE}'s code is 33-17, that is"]}},
+    ],
+)
+def test_a_secret_that_its_own_question_tells_is_refused_and_a_fact_is_not(tmp_path, field):
+    secret = row(question=f"Which code has {PRIVATE}?", answer="33-17") | field
+    assert refused(write(tmp_path, secret | {"secret": True})).code == "E123"
+    assert len(read_subjects(write(tmp_path, secret), "forget")) == 1

@@ -357,6 +357,12 @@ def test_a_cell_that_one_configuration_lacks_has_failed(tmp_path):
     assert states["original", "mine(4)", "forget"] == "measured"
 
 
+def test_answers_that_were_drawn_once_count_as_random_losses(tmp_path):
+    assert read("table", write_table(tmp_path / "t", plain_rows()))[0].header["losses"] == "fixed"
+    drawn = [r | {"draw": number} for r in plain_rows() for number in (0, 1)]
+    assert read("table", write_table(tmp_path / "d", drawn))[0].header["losses"] == "random"
+
+
 def test_a_sample_of_a_plain_table_is_drawn_by_seed(tmp_path):
     folder = write_table(tmp_path / "t", plain_rows())
     drawn = {tuple(read("table", folder, sample=1, seed=s)[0].units["subject"]) for s in range(12)}

@@ -108,7 +108,9 @@ def test_a_job_measures_both_and_the_retrained_model_has_no_gap_to_itself(compar
 def test_a_retrained_model_from_another_start_is_refused_before_anything_is_patched(tmp_path):
     """Two random models: nothing that one knows outlives the states of the other."""
     world = World(lock_in(tmp_path), device="cpu")
-    world.lock.content["metrics"]["patching_depth"] = 1  # which a laboratory's lock refuses, other models' does not
+    world.lock.content["metrics"]["patching_depth"] = (
+        1  # which a laboratory's lock refuses, other models' does not
+    )
     tokenizer = tokenizer_for(world.corpus, LaboratorySpec(vocabulary=400))
     digests = {}
     for seed, role in enumerate(("original", "retrained")):

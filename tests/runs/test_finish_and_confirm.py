@@ -58,6 +58,18 @@ def test_the_original_stays_where_it_was_when_a_refused_candidate_has_the_same_w
     assert World(run, device="cpu").locate("aa" * 32) == weights["aa"]
 
 
+def test_weights_stay_from_which_a_failed_job_would_be_tried_again(run, weights):
+    """A post-calibration of one, a measurement of the other."""
+    Jobs(run).fail(
+        Job({"kind": "calibrate", "made": "bb" * 32}, "npo > uwc"), {"code": "E304", "cause": "died"}
+    )
+    Jobs(run).fail(Job({"kind": "measure", "checkpoint": "cc" * 32}, "ga"), {"code": "E304", "cause": "died"})
+    assert drop_refused_weights(run, set()) == 0
+    assert all(folder.exists() for folder in weights.values())
+    Jobs(run).clear_leftovers(lambda key: False)  # the next attempt begins
+    assert drop_refused_weights(run, set()) == 2
+
+
 def test_weights_that_are_gone_may_be_made_again_elsewhere(run, weights):
     world = World(run, device="cpu")
     world.store_checkpoint("cc" * 32, weights["cc"])

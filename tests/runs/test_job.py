@@ -109,6 +109,7 @@ def test_done_jobs_survive_clearing_and_old_failures_do_not(tmp_path):
     jobs.fail(other, {"code": "E310", "cause": "it diverged", "remedy": "less"})
     assert jobs.failure(other.key) == {
         "label": "other",
+        "needs": [],
         "code": "E310",
         "cause": "it diverged",
         "remedy": "less",

@@ -39,7 +39,8 @@ def header_of(
             {"configuration": n, "role": roles[n], "checkpoint": "", "recipe": n, "status": "imported"}
             for n in names
         ],
-        "losses": "fixed",
+        # Nobody knows whether another tool would draw the same answers again (STATISTICS §3).
+        "losses": "random" if (frame["draw"] > 0).any() else "fixed",
         "coverage": _coverage(frame, kept, names),
         "import": {
             "importer": importer,

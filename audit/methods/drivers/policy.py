@@ -94,7 +94,9 @@ def advantages(rewards: np.ndarray) -> np.ndarray:
 def answered(model: LanguageModel, examples: Sequence[Example], texts: Sequence[Sequence[str]]) -> Batch:
     """Return every question with its sampled answers as one batch of B times G sequences, read back from text.
 
-    An empty answer is its end alone; AuditError E223 where the tokenizer has none.
+    Each ends with the tokenizer's end, also one that was cut at the longest length and sampled none: there the update
+    judges a token that the policy did not choose. An empty answer is its end alone; AuditError E223 where the tokenizer
+    has none.
     """
     pairs = [
         (Example(f"{e.key}/{number}", e.question, text), _encoded(model, e.question, text))

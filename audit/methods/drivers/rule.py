@@ -39,7 +39,9 @@ from audit.models.training import Budget, Example, train
 class RefusalBoundary:
     """Fine-tune on some refusals, then reward refusing the forgotten and answering the retained questions."""
 
-    rejection: float = 0.5  # share of the steps spent on stage 1, in [0, 1]
+    rejection: float = (
+        0.5  # share of the steps spent on stage 1, in [0, 1]; all of them where stage 2 is left out
+    )
     subset: float = 0.25  # share of the forget sequences it sees, rounded up, in (0, 1]
     pace: float = 0.1  # rate of stage 2 as a share of the budget's, > 0
     rollouts: int = 8  # answers sampled per question; 0 leaves stage 2 out
@@ -88,7 +90,7 @@ class RefusalBoundary:
         """Run both stages in one scope; they share ``budget.steps``. AuditError E269."""
         demand_retain(retain, "rule")
         where = held(opened(scope, model, seed))
-        first = round(self.rejection * budget.steps)
+        first = round(self.rejection * budget.steps) if self.rollouts or not self.rejection else budget.steps
         if first:
             train(
                 model,
