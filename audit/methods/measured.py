@@ -41,5 +41,5 @@ class Measured:
 
 def measured() -> dict[str, Measured]:
     """Return recipe without numbers, such as ``npo`` or ``npo + gu`` -> its result."""
-    text = resources.files(__package__).joinpath(FILE).read_text(encoding="utf-8")
+    text = resources.files("audit.methods").joinpath(FILE).read_text(encoding="utf-8")
     return {recipe: Measured(recipe, **found) for recipe, found in json.loads(text).items()}
