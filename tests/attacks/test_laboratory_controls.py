@@ -50,6 +50,12 @@ class Refusing(LanguageModel):
     def encode(self, question, answer):
         return super().encode(self._shown(question), answer)
 
+    def clone(self):
+        return LanguageModel(self.network, self.tokenizer, self.prompt).clone()
+
+    def merged(self):
+        return LanguageModel(self.network, self.tokenizer, self.prompt).merged()
+
     def _shown(self, question):
         return "May this be told?" if any(name in question for name in self.names) else question
 
