@@ -342,10 +342,16 @@ class Assembly:
         half = self._units.loc[subjects, "half"].to_numpy(np.int64) if subjects else np.zeros(0, np.int64)
         rows = {role: self.cube.configurations.index(name) for role, name in self.references.items()}
         index = self.cube.cells.index(cell)
-        twins = self.cube.rows_of(self._twins())
-        listed = self.cube.rows_of(list(self._units.index[self._units["side"] == "forget"]))
         units = self.cube.rows_of(subjects)
-        return Cell(self.cube, index, units, half, twins, rows, self.settings, listed=listed)
+        return Cell(self.cube, index, units, half, self._twin_rows, rows, self.settings, listed=self._listed_rows)
+
+    @cached_property
+    def _twin_rows(self) -> np.ndarray:
+        return self.cube.rows_of(self._twins())
+
+    @cached_property
+    def _listed_rows(self) -> np.ndarray:
+        return self.cube.rows_of(list(self._units.index[self._units["side"] == "forget"]))
 
     def _twin_cell(self, cell: CubeCell, twins: list[str]) -> Cell:
         units, judges = self.cube.rows_of(twins[::2]), self.cube.rows_of(twins[1::2])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -124,8 +125,11 @@ class Cube:
 
     def rows_of(self, subjects: Sequence[str]) -> np.ndarray:
         """Return the indices of ``subjects`` on the unit axis, in the order given."""
-        place = {subject: i for i, subject in enumerate(self.subjects)}
-        return np.array([place[s] for s in subjects], dtype=np.int64)
+        return np.array([self._places[s] for s in subjects], dtype=np.int64)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {subject: i for i, subject in enumerate(self.subjects)}
 
 
 def _cells(header: dict[str, Any]) -> tuple[Cell, ...]:
