@@ -107,7 +107,7 @@ class InSlices:
 @pytest.fixture(scope="session")
 def in_slices() -> LanguageModel:
     """Return a Llama that knows both sides, and how it was trained: most of the retain side, then two slices."""
-    how = SlicedTraining(rank=8, epochs=15, batch=8, lr=5e-3, seed=0)
+    how = SlicedTraining(rank=8, epochs=60, batch=8, lr=5e-3, seed=0)
     training = InSlices(fitted("llama", RETAIN[:6]), how, RETAIN[:6], RETAIN[6:7], RETAIN[7:])
     return replace(training.again(with_forgotten=True, seed=0), training=training)
 

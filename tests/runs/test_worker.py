@@ -46,6 +46,7 @@ def test_a_coded_error_is_recorded_with_its_cause_and_remedy(parts):
     assert attempt(diverge)
     assert jobs.failure(JOB.key) == {
         "label": "toy",
+        "needs": [],
         "code": "E310",
         "cause": "7 weights are not finite",
         "remedy": "lower the rate",
