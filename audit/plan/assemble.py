@@ -343,7 +343,9 @@ class Assembly:
         rows = {role: self.cube.configurations.index(name) for role, name in self.references.items()}
         index = self.cube.cells.index(cell)
         units = self.cube.rows_of(subjects)
-        return Cell(self.cube, index, units, half, self._twin_rows, rows, self.settings, listed=self._listed_rows)
+        return Cell(
+            self.cube, index, units, half, self._twin_rows, rows, self.settings, listed=self._listed_rows
+        )
 
     @cached_property
     def _twin_rows(self) -> np.ndarray:
