@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 from audit.attacks.arms import ARMS
 from audit.attacks.base import ATTACKS, Attack, AttackContext, Attacked, Tier
+from audit.attacks.optimised import PASS_SEQUENCES, ascending
 from audit.core.lazy import lazy
 from audit.core.seeds import derive
 from audit.data.records import Probe
@@ -23,8 +23,6 @@ from audit.models.scope import parse_scope
 from audit.models.training import NLL, Budget, Context, Example, train
 
 torch = lazy("torch")
-
-_PASS_SEQUENCES = 1000  # size of the scoring pass in which ``cost`` is counted
 
 
 @ATTACKS.register("relearn")
@@ -60,12 +58,7 @@ class Relearn:
     )
 
     def __post_init__(self) -> None:
-        steps = (self.steps,) if isinstance(self.steps, int) else tuple(self.steps)
-        if not steps or any(isinstance(s, bool) or not isinstance(s, int) or s < 0 for s in steps):
-            raise ValueError(f"steps must be whole numbers of at least 0, got {self.steps!r}")
-        if any(later <= earlier for earlier, later in pairwise(steps)):
-            raise ValueError(f"steps must ascend, got {list(steps)}")
-        object.__setattr__(self, "steps", steps)
+        object.__setattr__(self, "steps", ascending(self.steps))
         object.__setattr__(self, "scope", str(parse_scope(self.scope)))
         Budget(lr=self.lr, batch=self.batch)  # refuses impossible values
         if self.arm not in ARMS:
@@ -90,7 +83,7 @@ class Relearn:
     def cost(self) -> float:
         """One scoring pass a dose and training, three forward-equivalents a sequence; twice with two folds."""
         trainings = 2 if self.arm in ("persons", "attributes") else 1
-        return trainings * (len(self.steps) + 3 * self.steps[-1] * self.batch / _PASS_SEQUENCES)
+        return trainings * (len(self.steps) + 3 * self.steps[-1] * self.batch / PASS_SEQUENCES)
 
     def zero(self) -> Attack:
         """Return the attack that trains no step."""
