@@ -275,12 +275,17 @@ def import_logs(
         str,
         typer.Option(help="what judges: answered, or above_twins where never-trained subjects are logged"),
     ] = "answered",
+    only: Annotated[
+        str, typer.Option(help="which audits, by a pattern of their folders' names: '*forget10'")
+    ] = "*",
     json_output: JsonOption = False,
 ) -> None:
     """Turn another tool's evaluation logs into measurements; text is dropped, no torch is needed."""
     from audit.runs.imports import import_audits
 
-    written = import_audits(kind, folder, out, roles=role or [], sample=sample, seed=seed, loss=loss)
+    written = import_audits(
+        kind, folder, out, roles=role or [], sample=sample, seed=seed, loss=loss, only=only
+    )
     _print_json({"audits": [item.to_json() for item in written]}) if json_output else print(
         "\n".join(line for item in written for line in item.lines())
     )

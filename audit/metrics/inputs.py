@@ -73,7 +73,7 @@ COMPANY = tuple(Company.__dataclass_fields__)
 
 
 def refuse_unmeasurable(names: Iterable[str], brought: Collection[str]) -> None:
-    """Raise E362 (no reference) or E363 (no strangers) for a metric that needs company not in ``brought``.
+    """Raise E142 (no reference) or E143 (no strangers) for a metric that needs company not in ``brought``.
 
     The original every run has.
     """
@@ -81,13 +81,13 @@ def refuse_unmeasurable(names: Iterable[str], brought: Collection[str]) -> None:
         lacking = needs_of([name]) - set(brought)
         if "reference" in lacking:
             raise AuditError(
-                "E362",
+                "E142",
                 f"{name} needs a model that was not trained on the answers, and the plan has none",
                 "name one as `retrained`, or leave the metric out",
             )
         if "prefix" in lacking:
             raise AuditError(
-                "E363",
+                "E143",
                 f"{name} needs solved questions about never-trained subjects, and the plan has none",
                 "plan two twins or more (`data.twins`; `sizes.twins` of a laboratory), or leave the metric out",
             )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +53,16 @@ def import_audits(
     sample: int | None,
     seed: int,
     loss: str = "answered",
+    only: str = "*",
 ) -> list[Imported]:
     """Write one audit per base model and forget list under ``out``; the key lies in ``out``/.unlearn-audit.
 
-    ``loss`` judges the logs. E364 if it is none of ``LOSSES``, E365 where ``above_twins`` lacks twins with
-    likelihoods, E366 where there are too few for a perfect model to be certified.
+    ``only`` names the audits to write, by a pattern of their folders' names (E147 where none is called so). ``loss``
+    judges the logs. E144 if it is none of ``LOSSES``, E145 where ``above_twins`` lacks twins with
+    likelihoods, E146 where there are too few for a perfect model to be certified.
     """
     if loss not in LOSSES:
-        raise AuditError("E364", f"no loss of logs is called {loss!r}", f"choose {' or '.join(LOSSES)}")
+        raise AuditError("E144", f"no loss of logs is called {loss!r}", f"choose {' or '.join(LOSSES)}")
     if not folder.is_dir():
         raise AuditError(
             "E130", f"there is no folder {folder.name!r}", "name a folder above the evaluator's logs"
@@ -68,12 +71,22 @@ def import_audits(
     out.mkdir(parents=True, exist_ok=True)
     try:
         request = Request(key=pseudonym_key(out, None), seed=seed, roles=pairs, sample=sample)
-        audits = [_with_budgets(m, loss) for m in importer.read(folder, request)]
+        audits = [_with_budgets(m, loss) for m in _chosen(importer.read(folder, request), only)]
     except AuditError:
         if is_new:
             shutil.rmtree(out)  # nothing but the key was in it
         raise
     return [_write(m, out / _slug(m)) for m in audits]
+
+
+def _chosen(found: Iterable[Measurements], pattern: str) -> list[Measurements]:
+    audits = list(found)
+    chosen = [measurements for measurements in audits if fnmatchcase(_slug(measurements), pattern)]
+    if not chosen:
+        raise AuditError(
+            "E147", f"no audit is called {pattern!r}", f"there are {', '.join(sorted(map(_slug, audits)))}"
+        )
+    return chosen
 
 
 def _role(text: str) -> tuple[str, str]:
@@ -111,7 +124,7 @@ def _loss(measurements: Measurements, name: str) -> Loss:
     scored = set(measurements.units.loc[measurements.units["subject"].isin(likely), "side"])
     if not {"forget", "twin"} <= scored:
         cause = f"{audit}: above_twins needs the nll of forgotten subjects and of never-trained twins"
-        raise AuditError("E365", cause, "log both, or judge by the loss answered")
+        raise AuditError("E145", cause, "log both, or judge by the loss answered")
     beta = max(chosen.beta, math.ceil(10_000 / (twins + 1)) / 10_000)
     listed = measurements.header["lists"]["forget"]["size"]
     design = power.SampleDesign(int(sides["forget"]), listed, Budget().forget)
@@ -120,8 +133,8 @@ def _loss(measurements: Measurements, name: str) -> Loss:
         cause = (
             f"{audit}: beside {twins} twins a perfect model would be certified with probability {chance:.2f}"
         )
-        remedy = f"needed is {power.LEAST_CHANCE:g}: import longer lists alone, or judge by the loss answered"
-        raise AuditError("E366", cause, remedy)
+        remedy = f"needed is {power.LEAST_CHANCE:g}: leave it out with --only PATTERN, or judge by the loss answered"
+        raise AuditError("E146", cause, remedy)
     return chosen.model_copy(update={"beta": beta})
 
 

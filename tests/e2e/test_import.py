@@ -161,7 +161,7 @@ def test_real_logs_judged_by_answers_stay_uncontrolled_because_the_retrained_mod
     assert any("guesses" in r and "15 of 20" in r for r in bundle.read(folder).reasons)
 
 
-@pytest.mark.parametrize(("loss", "code"), [("recovered", "E364"), ("above_twins", "E366")])
+@pytest.mark.parametrize(("loss", "code"), [("recovered", "E144"), ("above_twins", "E146")])
 def test_a_loss_that_cannot_judge_these_logs_is_refused_and_leaves_nothing(logs, tmp_path, loss, code):
     """Beside two twins one of two authors is above both as often as not."""
     shutil.rmtree(next(logs.glob("duet_*")))
@@ -170,7 +170,20 @@ def test_a_loss_that_cannot_judge_these_logs_is_refused_and_leaves_nothing(logs,
     assert not (tmp_path / "out").exists()
 
 
+def test_only_the_named_audits_are_written_and_a_name_that_nobody_has_is_refused(logs, tmp_path):
+    call("import", "open-unlearning", logs, "-o", tmp_path / "all")
+    names = sorted(p.name for p in (tmp_path / "all").iterdir() if not p.name.startswith("."))
+    assert len(names) > 1
+    call("import", "open-unlearning", logs, "-o", tmp_path / "one", "--only", f"{names[0][:-1]}?")
+    assert [p.name for p in (tmp_path / "one").iterdir() if not p.name.startswith(".")] == names[:1]
+    done = call("import", "open-unlearning", logs, "-o", tmp_path / "none", "--only", "nobody*")
+    assert done.exit_code == 2
+    assert "E147" in done.stderr
+    assert all(name in done.stderr for name in names)
+    assert not (tmp_path / "none").exists()
+
+
 def test_above_twins_needs_twins_with_likelihoods(tmp_path):
     logs = numbers(tmp_path / "logs", 1)
     done = call("import", "table", logs, "-o", tmp_path / "out", "--loss", "above_twins")
-    assert "E365" in done.stderr
+    assert "E145" in done.stderr

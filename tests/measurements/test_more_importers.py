@@ -260,7 +260,7 @@ def test_what_lm_eval_must_not_lack(harness, tmp_path):
     put_lines(tmp_path / "a" / "m", "samples_mmlu_x.jsonl", lm_eval_samples(1, 3))
     assert code_of("lm-eval", tmp_path / "a") == "E132"  # nothing to be forgotten
     put_lines(tmp_path / "b" / "m", "samples_wmdp_bio.jsonl", [{"doc_id": 0, "doc": {}}])
-    assert code_of("lm-eval", tmp_path / "b") == "E340"
+    assert code_of("lm-eval", tmp_path / "b") == "E150"
     put_lines(tmp_path / "c" / "m", "samples_wmdp_bio.jsonl", ["not an object"])
     assert code_of("lm-eval", tmp_path / "c") == "E132"
     put_lines(harness / "zephyr", "samples_wmdp_bio_2025-12-01T00-00-00.0.jsonl", lm_eval_samples(1, 6))
@@ -385,17 +385,17 @@ def break_table(change):
 @pytest.mark.parametrize(
     ("code", "change"),
     [
-        ("E342", lambda rows: [row.pop("side") for row in rows]),
-        ("E343", lambda rows: rows[1].update(value="high")),
-        ("E343", lambda rows: rows[1].update(subject="")),
-        ("E343", lambda rows: [row.update(seed=0.5) for row in rows]),
-        ("E344", lambda rows: rows[1].update(side="forgotten")),
-        ("E344", lambda rows: rows[1].update(role="base")),
-        ("E345", lambda rows: rows.append(dict(rows[0]))),
-        ("E345", lambda rows: rows[0].update(side="retain")),
-        ("E345", lambda rows: rows[0].update(role="retrained")),
-        ("E346", lambda rows: [row.update(attack="quantize(int4)", dose=4.0) for row in rows]),
-        ("E346", lambda rows: [row.update(attack="none", dose=1.0) for row in rows]),
+        ("E152", lambda rows: [row.pop("side") for row in rows]),
+        ("E153", lambda rows: rows[1].update(value="high")),
+        ("E153", lambda rows: rows[1].update(subject="")),
+        ("E153", lambda rows: [row.update(seed=0.5) for row in rows]),
+        ("E154", lambda rows: rows[1].update(side="forgotten")),
+        ("E154", lambda rows: rows[1].update(role="base")),
+        ("E155", lambda rows: rows.append(dict(rows[0]))),
+        ("E155", lambda rows: rows[0].update(side="retain")),
+        ("E155", lambda rows: rows[0].update(role="retrained")),
+        ("E156", lambda rows: [row.update(attack="quantize(int4)", dose=4.0) for row in rows]),
+        ("E156", lambda rows: [row.update(attack="none", dose=1.0) for row in rows]),
         ("E132", lambda rows: [row.update(side="retain") for row in rows]),
     ],
 )
@@ -412,7 +412,7 @@ def test_a_table_that_cannot_be_read_or_contradicts_itself_is_refused_without_it
 def test_files_that_are_no_tables_are_e341_and_none_at_all_e130(tmp_path):
     assert code_of("table", tmp_path) == "E130"
     (tmp_path / "t.parquet").write_bytes(b"Ada Brook")
-    assert code_of("table", tmp_path) == "E341"
+    assert code_of("table", tmp_path) == "E151"
     (tmp_path / "t.parquet").unlink()
     (tmp_path / "t.csv").write_bytes(b"\xff\xfe\x00broken")
-    assert code_of("table", tmp_path) in ("E341", "E342")
+    assert code_of("table", tmp_path) in ("E151", "E152")

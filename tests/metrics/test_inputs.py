@@ -150,8 +150,8 @@ def test_a_run_refuses_metrics_it_has_no_company_for():
     refuse_unmeasurable(["nll", "choice", "gradient_norm"], ())
     refuse_unmeasurable(["reference_gap", "recall_ratio"], ("reference", "prefix"))
     for metric, other, code in (
-        ("reference_gap", "prefix", "E362"),
-        ("recall_ratio", "reference", "E363"),
+        ("reference_gap", "prefix", "E142"),
+        ("recall_ratio", "reference", "E143"),
     ):
         with pytest.raises(AuditError) as caught:
             refuse_unmeasurable(["nll", metric], (other,))

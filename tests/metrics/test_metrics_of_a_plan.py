@@ -58,8 +58,8 @@ def own_plan(folder, *metrics, twins=0, retrained=False):
 @pytest.mark.parametrize(
     ("metric", "without", "code", "enough"),
     [
-        ("reference_gap", {"twins": 4}, "E362", {"retrained": True}),
-        ("recall_ratio", {"retrained": True}, "E363", {"twins": 4, "retrained": True}),
+        ("reference_gap", {"twins": 4}, "E142", {"retrained": True}),
+        ("recall_ratio", {"retrained": True}, "E143", {"twins": 4, "retrained": True}),
     ],
 )
 def test_a_metric_whose_company_the_plan_lacks_is_refused_before_anything_runs(

@@ -27,7 +27,7 @@ def test_it_needs_original_and_retrained_and_a_plan_without_a_retrained_model_is
     refuse_unmeasurable(NAME, ["reference"])
     with pytest.raises(AuditError) as caught:
         refuse_unmeasurable(NAME, ["prefix"])
-    assert caught.value.code == "E362"
+    assert caught.value.code == "E142"
 
 
 @pytest.mark.parametrize("lacking", ["original", "reference"])

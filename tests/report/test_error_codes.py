@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+import audit
 from audit.core.errors import AuditError
 from audit.report.error_codes import codes_named, codes_table
 from audit.risk import losses
@@ -59,3 +63,14 @@ def test_the_table_says_what_a_raised_error_says():
     gapped = row["cause"].split("…")
     assert all(part in caught.value.cause for part in gapped)
     assert "use at least … twins" in row["remedy"]
+
+
+@pytest.mark.parametrize(
+    "folder", ["measurements/importers", "data", "plan", "attacks", "methods/grammar.py"]
+)
+def test_what_a_user_wrote_or_brought_is_never_called_a_run_error(folder):
+    """E3xx ends with exit code 4; bad input ends with 2."""
+    place = Path(audit.__file__).parent / folder
+    files = [place] if place.is_file() else sorted(place.rglob("*.py"))
+    assert files
+    assert [path.name for path in files if re.search(r'"E3\d\d"', path.read_text(encoding="utf-8"))] == []

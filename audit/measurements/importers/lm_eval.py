@@ -74,7 +74,7 @@ class LmEval:
     source: ClassVar[str] = "https://github.com/EleutherAI/lm-evaluation-harness"
 
     def read(self, folder: Path, request: Request) -> list[Measurements]:
-        """Return one ``Measurements``; raises E130 to E136, E340 for a sample without number or metric."""
+        """Return one ``Measurements``; raises E130 to E136, E150 for a sample without number or metric."""
         found = [
             (path, match["task"])
             for path in sorted(folder.rglob("samples_*.jsonl"))
@@ -132,12 +132,12 @@ def _log(files: Sequence[tuple[Path, str]], number: Mapping[str, int], key: byte
 
 
 def _checked(rows: Sequence[dict[str, Any]], task: str) -> list[dict[str, Any]]:
-    """Keep the first filter's sample of each question; E340 where a sample has no number or no metric."""
+    """Keep the first filter's sample of each question; E150 where a sample has no number or no metric."""
     kept: dict[int, dict[str, Any]] = {}
     for row in rows:
         if not _is_number(row.get("doc_id")) or not _numbers(row):
             raise AuditError(
-                "E340", f"a sample of {task} has no doc_id or no metric", "evaluate again with --log_samples"
+                "E150", f"a sample of {task} has no doc_id or no metric", "evaluate again with --log_samples"
             )
         kept.setdefault(int(row["doc_id"]), row)
     return list(kept.values())

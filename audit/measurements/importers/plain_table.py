@@ -45,9 +45,9 @@ class PlainTable:
     def read(self, folder: Path, request: Request) -> list[Measurements]:
         """Return one ``Measurements``.
 
-        E130 no file · E132 no forget row · E133 a role nobody knows · E341 unreadable · E342 a column is missing ·
-        E343 an empty cell or a value that is no number · E344 a word that is none of the allowed ones · E345 one
-        thing said twice · E346 nothing measured without an attack.
+        E130 no file · E132 no forget row · E133 a role nobody knows · E151 unreadable · E152 a column is missing ·
+        E153 an empty cell or a value that is no number · E154 a word that is none of the allowed ones · E155 one
+        thing said twice · E156 nothing measured without an attack.
         """
         paths = sorted(p for p in folder.rglob("*") if p.suffix in (".csv", ".parquet"))
         if not paths:
@@ -75,12 +75,12 @@ def _frame(path: Path) -> Any:
         )
     except (ValueError, OSError, pa.ArrowException) as error:  # its text may quote the file
         raise AuditError(
-            "E341", f"{path.name} cannot be read ({type(error).__name__})", "write it again as CSV or Parquet"
+            "E151", f"{path.name} cannot be read ({type(error).__name__})", "write it again as CSV or Parquet"
         ) from None
     missing = [column for column in NEEDED if column not in frame.columns]
     if missing:
         raise AuditError(
-            "E342", f"{path.name} lacks the columns {', '.join(missing)}", f"needed: {', '.join(NEEDED)}"
+            "E152", f"{path.name} lacks the columns {', '.join(missing)}", f"needed: {', '.join(NEEDED)}"
         )
     frame = frame.assign(**{name: value for name, value in OPTIONAL.items() if name not in frame.columns})
     return _typed(frame[[*NEEDED, *OPTIONAL]], path)
@@ -97,7 +97,7 @@ def _typed(frame: Any, path: Path) -> Any:
     bad += sum(int((numbers[name].fillna(0) % 1 != 0).sum()) for name in _WHOLE)
     if bad:
         raise AuditError(
-            "E343",
+            "E153",
             f"{path.name} has {bad} empty cells or cells that are no number",
             "only `value` may be absent",
         )
@@ -119,7 +119,7 @@ def _with_roles(frame: Any, request: Request) -> Any:
         odd = sorted(set(frame[column]) - set(allowed))
         if odd:
             raise AuditError(
-                "E344", f"{len(odd)} values of {column} are none of {', '.join(allowed)}", "mend the column"
+                "E154", f"{len(odd)} values of {column} are none of {', '.join(allowed)}", "mend the column"
             )
     names = sorted(frame["configuration"].unique())
     roles = named_roles(names, request.roles)
@@ -146,7 +146,7 @@ def _keyed(frame: Any, key: bytes) -> Any:
 
 
 def _refuse_contradictions(frame: Any) -> None:
-    """Raise E345 for a row that stands twice, a subject on two sides, or a configuration with two roles."""
+    """Raise E155 for a row that stands twice, a subject on two sides, or a configuration with two roles."""
     key = ["configuration", "seed", "attack", "dose", "draw", "subject", "probe", "metric"]
     found = {
         "values stand there twice": int(frame.duplicated(key).sum()),
@@ -155,14 +155,14 @@ def _refuse_contradictions(frame: Any) -> None:
     }
     for what, count in found.items():
         if count:
-            raise AuditError("E345", f"the tables contradict themselves: {count} {what}", "keep one of them")
+            raise AuditError("E155", f"the tables contradict themselves: {count} {what}", "keep one of them")
 
 
 def _refuse_attacked_only(frame: Any) -> None:
-    """Raise E346 without one row of attack ``none`` at dose 0: utility and the control ``original`` are read there."""
+    """Raise E156 without one row of attack ``none`` at dose 0: utility and the control ``original`` are read there."""
     if not ((frame["attack"] == OPTIONAL["attack"]) & (frame["dose"] == OPTIONAL["dose"])).any():
         raise AuditError(
-            "E346",
+            "E156",
             "no row of the tables was measured without an attack",
             "add what the models answer unattacked: attack none, dose 0, or neither column",
         )
