@@ -133,14 +133,15 @@ class Transform(Protocol):
 class Post(Protocol):
     """A post-calibration: a point on a one-dimensional path that starts at the model before unlearning.
 
-    Chosen by hand or by looking at retain training data, never at forget answers, so that the candidate stays
-    frozen before anything of the claim is measured. ``cost`` is the largest number of scoring passes over
-    the retain sequences it looks at.
+    Chosen by hand or by looking at subjects of the tune split, who stand outside every claim. ``needs`` names the sides
+    whose tune subjects it looks at: ``retain``, or none; a plan that deals none there is refused (E252). ``cost`` is
+    the largest number of scoring passes over them.
     """
 
     name: ClassVar[str]
     source: ClassVar[str]
     evidence: ClassVar[Evidence]
+    needs: ClassVar[frozenset[str]]
 
     @property
     def cost(self) -> float:
@@ -148,9 +149,12 @@ class Post(Protocol):
         ...
 
     def calibrate(
-        self, start: LanguageModel, made: LanguageModel, retain: Sequence[Example], seed: int
+        self, start: LanguageModel, made: LanguageModel, tune: Sequence[Example], seed: int
     ) -> None:
-        """Change ``made``, the model unlearned from ``start``, in place."""
+        """Change ``made``, the model unlearned from ``start``, in place.
+
+        ``tune``: first wordings of the tune subjects of the sides in ``needs``, empty where there is none.
+        """
         ...
 
 

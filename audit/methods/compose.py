@@ -136,10 +136,11 @@ def run_recipe(
     seed: int,
     progress: Progress | None = None,
     callbacks: Sequence[Callback] = (),
+    tune: Sequence[Example] = (),
 ) -> LanguageModel:
     """Return a new model unlearned by ``recipe``; the given one stays bit-identical.
 
-    ``callbacks`` look on at every step of a training; an edit has none.
+    ``callbacks`` look on at every step of a training; an edit has none. ``tune``: what a post-calibration looks at.
     """
     made = model.clone()
     method, budget = recipe.method, recipe.budget
@@ -161,7 +162,7 @@ def run_recipe(
             progress=progress or NullProgress(),
         )
     if recipe.post is not None:
-        recipe.post.calibrate(model, made, retain, seed)
+        recipe.post.calibrate(model, made, tune, seed)
     return made
 
 

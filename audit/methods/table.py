@@ -17,7 +17,7 @@ class MethodRow:
 
     ``parameters`` and ``budget`` map names to defaults; only methods have a budget. ``cost`` of a method counts
     forward-equivalents per step, graddiff = 1; that of a step multiplies it; that of a weighting is spent once, in
-    epochs of graddiff; that of a post-calibration is the largest number of scoring passes over its retain sequences.
+    epochs of graddiff; that of a post-calibration is the largest number of scoring passes over its tune subjects.
     ``never``: when a step leaves the update alone. ``measured``: the laboratory's result (``audit.methods.measured``), of a
     part on ``npo``.
     """

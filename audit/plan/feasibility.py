@@ -19,6 +19,7 @@ from audit.plan.depth import check_scopes
 from audit.plan.exact import check_exact
 from audit.plan.forget_losses import OF_SECRETS
 from audit.plan.ordering import resolve
+from audit.plan.post import check_post
 from audit.plan.prospects import Prospect, Question, prospect, questions
 from audit.plan.schema import Given, Plan
 from audit.plan.sizes import ResolvedSizes, sizes_of
@@ -110,12 +111,13 @@ def assess(plan: Plan) -> Assessment:
 
 
 def refuse(plan: Plan, corpus: Corpus, sizes: ResolvedSizes) -> Sequence[Question]:
-    """Refuse a plan that cannot work or cannot conclude, and return what it asks; E209 and E402 to E405."""
+    """Refuse a plan that cannot work or cannot conclude, and return what it asks; E209, E252 and E402 to E405."""
     for item in plan.candidates:
         if not isinstance(item, Given):
             parse_recipe(item)  # a name that does not exist is said before anything is computed
     check_scopes(plan)
     check_exact(plan)
+    check_post(plan, sizes)
     demand_primary(plan, corpus)
     asked = questions(plan, corpus, sizes, _clauses(plan))
     for question in asked:

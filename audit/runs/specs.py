@@ -11,6 +11,7 @@ from audit.models.load import compute_dtype, resolve_device
 from audit.runs.backends.local import device_kind
 from audit.runs.company import company_spec
 from audit.runs.job import Job
+from audit.runs.split import tune_subjects
 from audit.runs.world import World
 
 
@@ -43,9 +44,15 @@ def training_job(world: World, training: Training, start: str, numeric: dict[str
 
 
 def post_job(world: World, text: str, made: str, start: str, numeric: dict[str, str]) -> Job:
-    """Return the job that moves the trained weights ``made`` to where the recipe's post-calibration says."""
+    """Return the job that moves the trained weights ``made`` to where the recipe's post-calibration says.
+
+    The tune subjects that it looks at are part of the job's name.
+    """
     spec = {"kind": "calibrate", "recipe": text, "made": made, "start": start} | common_spec(world, numeric)
     recipe: Recipe = parse_recipe(text)
+    if recipe.post.needs:
+        tune = {side: sorted(tune_subjects(world, side)) for side in sorted(recipe.post.needs)}
+        spec["units"] = world.store_units(tune)
     return Job(spec, recipe.short, cost=recipe.post.cost)
 
 

@@ -75,12 +75,12 @@ def _unlearn(spec: dict[str, Any], folder: Path, world: World) -> Result:
 
 
 def _calibrate(spec: dict[str, Any], folder: Path, world: World) -> Result:
-    """Move trained weights to where the recipe's post-calibration says."""
+    """Move trained weights to where the recipe's post-calibration says, by the tune subjects of ``spec`` alone."""
     recipe = parse_recipe(spec["recipe"])
     start = starting_model(world, spec["start"], recipe)
     model = world.model(spec["made"]).clone()
-    seed = world.seed("unlearn", str(recipe.training))
-    recipe.post.calibrate(start, model, world.examples("retain"), seed)
+    tune = world.examples_of(world.read_units(spec["units"])) if "units" in spec else []
+    recipe.post.calibrate(start, model, tune, world.seed("unlearn", str(recipe.training)))
     _refuse_divergence(model)
     return _store(model, folder)
 

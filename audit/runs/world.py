@@ -83,11 +83,11 @@ class World:
 
     def examples(self, side: Side) -> list[Example]:
         """Return the first wordings of a side, for unlearning."""
-        return [
-            Example(f"{p.subject}/{p.probe}/{p.form}", p.question, p.answer)
-            for s in self.corpus.side(side)
-            for p in s.probes
-        ]
+        return [_example(p) for s in self.corpus.side(side) for p in s.probes]
+
+    def examples_of(self, units: dict[str, list[str]]) -> list[Example]:
+        """Return the first wordings of a choice of units (side -> subjects), in corpus order."""
+        return [_example(p) for p in self.probes(subject for side in units.values() for subject in side)]
 
     def probes(self, subjects: Iterable[str]) -> list[Probe]:
         """Return the probes of the named subjects, in corpus order."""
@@ -166,3 +166,7 @@ class World:
     def _keyed(self, subject: Subject) -> Subject:
         name = keyed(self.key, subject.subject)
         return Subject(name, tuple(replace(probe, subject=name) for probe in subject.probes))
+
+
+def _example(probe: Probe) -> Example:
+    return Example(f"{probe.subject}/{probe.probe}/{probe.form}", probe.question, probe.answer)

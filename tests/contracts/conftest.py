@@ -33,6 +33,7 @@ def examples(side: str, shift: int) -> list[Example]:
 
 
 FORGET, RETAIN = examples("f", 0), examples("r", 5)
+TUNE = 6  # of the retain sequences: what a post-calibration may look at
 
 
 def fitted(architecture: str, known: list[Example]) -> LanguageModel:
@@ -131,6 +132,8 @@ def lab() -> SimpleNamespace:
     """Return the two sides and what can be asked of a model."""
 
     def run(text: str, model: LanguageModel, seed: int = 0) -> LanguageModel:
-        return run_recipe(parse_recipe(text), model, FORGET, RETAIN, seed)
+        return run_recipe(parse_recipe(text), model, FORGET, RETAIN, seed, tune=RETAIN[:TUNE])
 
-    return SimpleNamespace(forget=FORGET, retain=RETAIN, run=run, recall=recall, weights=weights)
+    return SimpleNamespace(
+        forget=FORGET, retain=RETAIN, tune=RETAIN[:TUNE], run=run, recall=recall, weights=weights
+    )

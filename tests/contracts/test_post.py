@@ -30,6 +30,21 @@ def test_it_is_a_frozen_record_with_a_source(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_it_looks_at_nobody_but_the_tune_subjects_of_the_sides_it_names(name, knowing, lab, monkeypatch):
+    """Everything it scores is scored here; the sides are those of a plan."""
+    looked = set()
+
+    def seen(model, probes):
+        looked.update(probe.question for probe in probes)
+        return score(model, probes)
+
+    monkeypatch.setattr(inspect.getmodule(POSTS[name]), "score", seen, raising=False)
+    lab.run(f"{TEXT} > {name}", knowing)
+    assert POSTS[name].needs <= {"forget", "retain", "twin"}
+    assert looked == ({e.question for e in lab.tune} if POSTS[name].needs else set())
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("scope", ["all", "layers(0:1).mlp", "lora(4)"])
 def test_the_result_lies_on_the_line_between_the_two_models(name, scope, knowing, lab):
     """Every weight is start + s (made - start) with one s; what the scope left alone is bit-identical."""
@@ -64,9 +79,9 @@ def extracted(model, examples):
 
 @pytest.mark.parametrize("scope", ["all", "lora(8)"])
 def test_uwc_really_retains_what_it_promises(scope, knowing, lab):
-    """An ascent that ruins the retain answers, mixed back until they are whole again."""
+    """An ascent that ruins the retain answers, mixed back until those that it is shown are whole again."""
     text = f"ga(lr=0.003, steps=30) @{scope}"
     ruined, mixed = lab.run(text, knowing), lab.run(f"{text} > uwc(0.9)", knowing)
-    known = extracted(knowing, lab.retain)
-    assert extracted(ruined, lab.retain) < 0.9 * known <= extracted(mixed, lab.retain)
+    known = extracted(knowing, lab.tune)
+    assert extracted(ruined, lab.tune) < 0.9 * known <= extracted(mixed, lab.tune)
     assert lab.recall(mixed, lab.forget) < lab.recall(knowing, lab.forget)

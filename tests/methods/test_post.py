@@ -48,7 +48,7 @@ def test_a_weight_that_did_not_move_keeps_its_bits_beyond_the_ends():
     assert torch.equal(made.network[0].weight, kept)
 
 
-RETAIN = [Example(f"r{i}", "question", "answer") for i in range(9)]
+TUNE = [Example(f"r{i}", "question", "answer") for i in range(9)]
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_uwc_keeps_the_largest_share_that_retains_enough(strength_is):
     """Strength .8 - .4 a along a from 0 to 1: at least .75 * .8 = .6 up to a = .5."""
     asked = strength_is(lambda a: 0.8 - 0.4 * a)
     made = model(1.0)
-    POSTS.build("uwc(0.75, points=4)").calibrate(model(0.0), made, RETAIN, seed=0)
+    POSTS.build("uwc(0.75, points=4)").calibrate(model(0.0), made, TUNE, seed=0)
     assert values(made) == [0.5]
     assert asked == [0.0, 1.0, 0.75, 0.5]
 
@@ -81,14 +81,14 @@ def test_uwc_leaves_a_model_that_retains_enough_bit_identical(strength_is):
     strength_is(lambda a: 1.0)
     made = model(0.3)
     kept = made.network[0].weight.clone()
-    POSTS.build("uwc").calibrate(model(0.1), made, RETAIN, seed=0)
+    POSTS.build("uwc").calibrate(model(0.1), made, TUNE, seed=0)
     assert torch.equal(made.network[0].weight, kept)
 
 
 def test_uwc_goes_all_the_way_back_where_nothing_else_retains_enough(strength_is):
     strength_is(lambda a: 1.0 if a == 0 else 0.0)
     made = model(1.0)
-    POSTS.build("uwc").calibrate(model(0.0), made, RETAIN, seed=0)
+    POSTS.build("uwc").calibrate(model(0.0), made, TUNE, seed=0)
     assert values(made) == [0.0]
 
 
@@ -96,29 +96,29 @@ def test_uwc_takes_the_largest_share_though_a_smaller_one_retains_less(strength_
     """Retention is not monotone: at .75 it holds, at .5 it would not."""
     strength_is(lambda a: {0.0: 1.0, 0.5: 0.2, 0.75: 0.99}.get(a, 0.5))
     made = model(1.0)
-    POSTS.build("uwc(points=4)").calibrate(model(0.0), made, RETAIN, seed=0)
+    POSTS.build("uwc(points=4)").calibrate(model(0.0), made, TUNE, seed=0)
     assert values(made) == [0.75]
 
 
 def test_uwc_refuses_a_model_that_knows_none_of_the_retain_answers(strength_is):
     strength_is(lambda a: 0.0)
     with pytest.raises(AuditError, match="E266") as caught:
-        POSTS.build("uwc").calibrate(model(0.0), model(1.0), RETAIN, seed=0)
+        POSTS.build("uwc").calibrate(model(0.0), model(1.0), TUNE, seed=0)
     assert "path" in caught.value.remedy
 
 
-def test_uwc_refuses_an_empty_retain_set():
+def test_uwc_refuses_to_choose_without_tune_subjects():
     with pytest.raises(AuditError, match="E269"):
         POSTS.build("uwc").calibrate(model(0.0), model(1.0), (), seed=0)
 
 
-def test_uwc_looks_at_a_seeded_choice_of_retain_sequences(monkeypatch):
+def test_uwc_looks_at_a_seeded_choice_where_there_are_more_than_it_takes(monkeypatch):
     seen = []
     monkeypatch.setattr(
         uwc, "_strength", lambda made, probes: seen.append([p.subject for p in probes]) or 1.0
     )
     for seed in (0, 0, 1):
-        POSTS.build("uwc(sequences=3)").calibrate(model(0.0), model(1.0), RETAIN, seed=seed)
+        POSTS.build("uwc(sequences=3)").calibrate(model(0.0), model(1.0), TUNE, seed=seed)
     assert all(len(set(chosen)) == 3 for chosen in seen)
     assert seen[0] == seen[1] == seen[2] != seen[-1]
 

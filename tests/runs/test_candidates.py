@@ -1,18 +1,22 @@
 """Candidates that share a training: trained once, each with the weights it would have alone."""
 
+import json
 from dataclasses import replace
 
 import pytest
 from locked import lock_in
 
 from audit.core.errors import AuditError
+from audit.methods.base import POSTS
 from audit.methods.compose import canonical_recipe, parse_recipe, run_recipe
+from audit.methods.post.path import Line
 from audit.models.laboratory import LaboratorySpec, new_model, tokenizer_for
 from audit.models.load import save, weight_digest
 from audit.runs.candidates import Workshop
 from audit.runs.finish import drop_refused_weights
 from audit.runs.job import Jobs
 from audit.runs.specs import numerics
+from audit.runs.split import tune_subjects
 from audit.runs.tasks import perform
 from audit.runs.world import World
 
@@ -51,7 +55,9 @@ class Bench:
         """Return the digest of ``text`` run by itself with the seed of the training ``named``."""
         forget, retain = self.world.examples("forget"), self.world.examples("retain")
         seed = self.world.seed("unlearn", canonical_recipe(named))
-        return weight_digest(run_recipe(parse_recipe(text), self.start, forget, retain, seed))
+        tune = self.world.examples_of({"retain": list(tune_subjects(self.world, "retain"))})
+        recipe = parse_recipe(text)
+        return weight_digest(run_recipe(recipe, self.start, forget, retain, seed, tune=tune))
 
 
 @pytest.mark.parametrize("scope", ["", " @lora(2)"])
@@ -117,6 +123,36 @@ def test_a_checkpoint_or_a_post_calibration_that_fails_takes_none_of_the_others_
     codes = {text: item.failure and item.failure["code"] for text, item in made.items()}
     assert list(codes.values()) == ["E266", None, "E310", "E310"]
     assert [bool(item.checkpoint) for item in made.values()] == [False, True, False, False]
+
+
+def test_a_post_calibration_that_looks_is_shown_the_tune_split_of_its_side_and_nobody_else(
+    tmp_path, monkeypatch
+):
+    """Two of fourteen retain subjects, known from the lock alone, and part of the job's name; a path is shown none."""
+    shown = {}
+
+    def look(name, changed):
+        def calibrate(self, start, made, tune, seed):
+            shown[name] = [e.key for e in tune]
+            Line(start, made).go(changed)
+
+        return calibrate
+
+    monkeypatch.setattr(POSTS["uwc"], "calibrate", look("uwc", 0.5))
+    monkeypatch.setattr(POSTS["path"], "calibrate", look("path", 0.25))
+    bench = Bench(tmp_path, f"{NPO} > uwc", f"{NPO} > path(0.25)")
+    tune = tune_subjects(World(bench.run, device="cpu"), "retain")
+    bench.make()
+    asked = {key.split("/")[0] for key in shown["uwc"]}
+    assert asked == tune
+    assert len(tune) == 2
+    assert {key.split("/")[2] for key in shown["uwc"]} == {"plain"}
+    assert len(shown["uwc"]) == len(bench.world.probes(tune))
+    assert shown["path"] == []
+    specs = [json.loads((p / "spec.json").read_text()) for p in bench.jobs.folder.iterdir()]
+    named = {spec["recipe"].split(" > ")[-1].split("(")[0]: spec.get("units") for spec in specs}
+    assert bench.world.read_units(named["uwc"]) == {"retain": sorted(tune)}
+    assert named["path"] is None
 
 
 def test_a_plain_recipe_keeps_the_job_it_always_had(tmp_path):

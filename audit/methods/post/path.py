@@ -31,6 +31,7 @@ class StraightPath:
 
     source: ClassVar[str] = "arXiv:2212.04089"
     evidence: ClassVar[str] = "paper"
+    needs: ClassVar[frozenset[str]] = frozenset()
     cost: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
@@ -38,7 +39,7 @@ class StraightPath:
             raise ValueError(f"strength must not be negative, got {self.strength}")
 
     def calibrate(
-        self, start: LanguageModel, made: LanguageModel, retain: Sequence[Example], seed: int
+        self, start: LanguageModel, made: LanguageModel, tune: Sequence[Example], seed: int
     ) -> None:
         """Put ``made`` at its point of the path; nothing is looked at."""
         Line(start, made).go(self.strength)

@@ -5,13 +5,10 @@ the extraction strength of other data stays at least ``retention`` times that of
 that methods are compared at equal retention (theirs about 0.95). Retention need not fall monotonically with a, so the
 grid is walked down from 1; at a = 0 it holds by definition.
 
-What it looks at: the first wordings of the retain set that the method was trained on anyway, at most ``sequences`` of
-them, and no forget answer. Why that is safe: a is part of making the checkpoint. It is fixed before the split is drawn
-and before any subject is scored for the claim (DECISIONS §3), by a rule that knows no split, so a checkpoint mixed this
-way is a candidate like any other. Retain subjects of the calibrate split may be among the sequences, as they are among
-those trained on: the claim holds for the frozen checkpoint, whatever its making has seen, because who is opened is
-drawn afterwards. Choosing a by scores of tune subjects would be a choice among several checkpoints: write them as a
-family of ``path`` strengths with ``order: tune``, where each counts towards K.
+What it looks at: first-wording questions of the retain subjects of the tune split, at most ``sequences`` of them, and no
+forget answer. Why that is safe: tune subjects are drawn from the lock before anything is trained and stand outside every
+claim, so no subject that a clause counts has a part in choosing a. The other points of the path are seen by nobody: what
+is frozen is one checkpoint, a candidate like any other.
 """
 
 from __future__ import annotations
@@ -39,10 +36,11 @@ class MixedTowardsStart:
 
     retention: float = 0.95  # share of the starting extraction strength to keep, in [0, 1]
     points: int = 20  # grid of mixing shares: 1, 1 - 1/points, ..., 0
-    sequences: int = 256  # retain sequences looked at, at most
+    sequences: int = 256  # questions of tune subjects looked at, at most
 
     source: ClassVar[str] = "arXiv:2406.09179"
     evidence: ClassVar[str] = "paper"
+    needs: ClassVar[frozenset[str]] = frozenset({"retain"})
 
     def __post_init__(self) -> None:
         if not 0 <= self.retention <= 1 or self.points < 1 or self.sequences < 1:
@@ -57,15 +55,15 @@ class MixedTowardsStart:
         return 1.0 + self.points
 
     def calibrate(
-        self, start: LanguageModel, made: LanguageModel, retain: Sequence[Example], seed: int
+        self, start: LanguageModel, made: LanguageModel, tune: Sequence[Example], seed: int
     ) -> None:
-        """Mix ``made`` towards ``start``; the seed chooses the retain sequences.
+        """Mix ``made`` towards ``start``; where there are more than ``sequences``, the seed chooses which are looked at.
 
-        AuditError E269 without retain sequences, E266 where the starting model extracts none of them.
+        AuditError E269 without any, E266 where the starting model extracts none of them.
         """
-        if not retain:
+        if not tune:
             raise AuditError("E269", "uwc holds retain answers, there are none", "use > path(strength)")
-        probes = self._probes(retain, seed)
+        probes = self._probes(tune, seed)
         known = _strength(start, probes)
         if not known > 0:
             raise AuditError(
@@ -79,9 +77,9 @@ class MixedTowardsStart:
             if step == 0 or _strength(made, probes) >= self.retention * known:
                 return
 
-    def _probes(self, retain: Sequence[Example], seed: int) -> list[Probe]:
-        order = generator(seed, "uwc").permutation(len(retain))[: self.sequences]
-        chosen = [retain[index] for index in sorted(order)]
+    def _probes(self, tune: Sequence[Example], seed: int) -> list[Probe]:
+        order = generator(seed, "uwc").permutation(len(tune))[: self.sequences]
+        chosen = [tune[index] for index in sorted(order)]
         return [Probe(e.key, "retained", e.question, e.answer) for e in chosen]
 
 
