@@ -4,8 +4,9 @@ Run: python benchmarks/methods.py --out DIR [--size quick|small|full] [--seeds 3
 The audit's own runner does the work, one plan per seed, with the same optimizer steps and sequences per step wherever a
 method spends them. On seed 0 every method tries the same number of settings: three learning rates, for those that steer
 representations three retain weights. The best one is trained and attacked anew under other seeds, with other persons, and
-only these are reported. Every configuration's numbers are kept in DIR; the same command goes on where it stopped and adds
-methods that are new. Writes DIR/methods.md, and DIR/measured.json with the same numbers, which lies in audit/methods/ with
+only these are reported. A method that needs the original trained in another way, or tune subjects, finds them in a laboratory
+of its own (``methods_ground.py``). Every configuration's numbers are kept in DIR; the same command goes on where it stopped
+and adds methods that are new. Writes DIR/methods.md, and DIR/measured.json with the same numbers, which lies in audit/methods/ with
 the name of the committed table.
 """
 
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import methods_table
+from methods_ground import ground_of, references_of
 
 from audit.core.digest import digest_json
 from audit.core.errors import AuditError
@@ -58,6 +60,10 @@ SIZES = {
 # Their published retain weight of 1200 is for forget and retain texts that have little in common; where both ask the same
 # questions about other persons it holds everything in place, at any rate.
 STEERING = ("rmu", "rmu_adaptive", "srmu")
+TRAININGS = {
+    "slices": "sisa",
+    "adapter": "adapter",
+}  # need of an exact method -> training of the original that meets it
 TUNING_SEED = 0
 LEVEL = 0.5  # of both budgets: K is large, so that a laboratory of few persons could show no smaller one
 
@@ -79,9 +85,10 @@ def main() -> None:
     tuned = {base: [best_of(asked.out, base, setting)] for base in bases}
     for seed in seeds:
         measure(tuned, setting, seed, asked.out, asked.workers)
-    found = [
-        kept(asked.out, base, setting, seed) for base in [*bases, *methods_table.REFERENCES] for seed in seeds
-    ]
+    references = dict.fromkeys(
+        named for base in bases for named in references_of(ground_of(base, setting.subject)).values()
+    )
+    found = [kept(asked.out, base, setting, seed) for base in [*bases, *references] for seed in seeds]
     text = "\n".join(methods_table.lines(found))
     (asked.out / "methods.md").write_text(text + "\n", encoding="utf-8")
     write_json(asked.out / "measured.json", methods_table.measured(found))
@@ -122,34 +129,51 @@ def best_of(out: Path, base: str, setting: Setting) -> str:
 def measure(
     recipes: dict[str, list[str]], setting: Setting, seed: int, out: Path, workers: int | None
 ) -> None:
-    """Measure, in one audit, the recipes of every base that is not kept yet, and keep them."""
-    wanted: dict[str, list[str]] = {}
+    """Measure, in one audit per laboratory, the recipes of every base that is not kept yet, and keep them."""
+    wanted: dict[str, dict[str, list[str]]] = {}  # laboratory, as text -> base -> recipes
     for base, texts in recipes.items():
-        if not holds(out, base, setting, seed, texts):
-            try:
-                wanted[base] = [canonical_recipe(text) for text in texts]
-                check_exact(parse_plan(plan_of(wanted[base], setting, seed), base=out))
-            except AuditError as error:
-                wanted.pop(base, None)
-                failed = {"recipe": base, "failure": f"{error.code} {error.cause}"}
-                keep(out, base, setting, seed, [failed])
-    if not wanted:
-        return
-    measurements, run = audit(wanted, setting, seed, out, workers)
+        try:
+            names, ground = [canonical_recipe(text) for text in texts], ground_of(base, setting.subject)
+            check_exact(parse_plan(plan_of(names, setting, seed, ground), base=out))
+        except AuditError as error:
+            keep(out, base, setting, seed, [{"recipe": base, "failure": f"{error.code} {error.cause}"}])
+        else:
+            if not holds(out, base, setting, seed, names):
+                wanted.setdefault(json.dumps(ground), {})[base] = names
+    for text, searches in sorted(wanted.items(), reverse=True):  # the usual laboratory, {}, comes first
+        _measure(searches, setting, seed, out, workers, json.loads(text))
+
+
+def _measure(
+    searches: dict[str, list[str]],
+    setting: Setting,
+    seed: int,
+    out: Path,
+    workers: int | None,
+    ground: dict[str, Any],
+) -> None:
+    measurements, run = audit(searches, setting, seed, out, workers, ground)
     costs = costs_of(run)
-    for base, names in wanted.items():
+    for base, names in searches.items():
         keep(out, base, setting, seed, list(results(measurements, names, costs)))
-    for role in methods_table.REFERENCES:
-        keep(out, role, setting, seed, list(results(measurements, [], costs, role)))
+    for role, named in references_of(ground).items():
+        if not place(out, named, setting, seed).is_file():
+            keep(out, named, setting, seed, list(results(measurements, [], costs, role)))
 
 
 def audit(
-    recipes: dict[str, list[str]], setting: Setting, seed: int, out: Path, workers: int | None
+    recipes: dict[str, list[str]],
+    setting: Setting,
+    seed: int,
+    out: Path,
+    workers: int | None,
+    ground: dict[str, Any],
 ) -> tuple[Measurements, Path]:
-    """Lock and run one plan; the folder is named by its candidates, so that the same search goes on there."""
+    """Lock and run one plan; the folder is named by what it holds, so that the same search goes on there."""
     candidates = [text for texts in recipes.values() for text in texts]
-    folder = out / "runs" / digest_json([asdict(setting), seed, candidates])[:12]
-    plan = plan_of(candidates, setting, seed)
+    named = [asdict(setting), seed, candidates, *([ground] if ground else [])]
+    folder = out / "runs" / digest_json(named)[:12]
+    plan = plan_of(candidates, setting, seed, ground)
     folder.mkdir(parents=True, exist_ok=True)
     write_lock(folder / "run", make_lock(parse_plan(plan, base=folder), folder))
     coordinator = Coordinator(
@@ -159,8 +183,8 @@ def audit(
     return store.read(folder / "run" / "measurements"), folder / "run"
 
 
-def plan_of(candidates: Sequence[str], setting: Setting, seed: int) -> dict[str, Any]:
-    """Return the plan of one audit of these candidates."""
+def plan_of(candidates: Sequence[str], setting: Setting, seed: int, ground: dict[str, Any]) -> dict[str, Any]:
+    """Return the plan of one audit of these candidates, in the laboratory that they need."""
     return {
         "title": "methods at equal budget",
         "laboratory": {"subject": setting.subject},
@@ -168,6 +192,7 @@ def plan_of(candidates: Sequence[str], setting: Setting, seed: int) -> dict[str,
         "attacks": list(setting.attacks),
         "budget": {"forget": LEVEL, "utility": LEVEL},
         "seed": seed,
+        **ground,
     }
 
 
@@ -196,18 +221,33 @@ def results(
             "worst_cur": item.cur,
             "harm": item.utility_estimate,
             "harm_upper": item.utility_upper,
-            **costs.get(
-                parse_recipe(item.configuration).short if role == "candidate" else f"train {role}", {}
-            ),
+            **cost(labels(item.configuration) if role == "candidate" else [f"train {role}"], costs),
         }
 
 
+def labels(recipe: str) -> list[str]:
+    """Return the labels of the jobs that make a candidate: its training, and its post-calibration."""
+    parsed = parse_recipe(recipe)
+    return list(dict.fromkeys([parsed.training.short, parsed.short]))
+
+
+def cost(labels: Sequence[str], costs: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Return CPU seconds and peak bytes of these jobs together; nothing where one of them is unknown."""
+    found = [costs[label] for label in labels if label in costs]
+    if len(found) < len(labels):
+        return {}
+    return {
+        "cpu_seconds": sum(one["cpu_seconds"] for one in found),
+        "peak_bytes": max(one["peak_bytes"] for one in found),
+    }
+
+
 def costs_of(run: Path) -> dict[str, dict[str, float]]:
-    """Return label of an unlearning or reference job -> its CPU seconds and peak bytes; the last one counts."""
+    """Return label of a job that makes weights -> its CPU seconds and peak bytes; the last one counts."""
     found = {}
     for path in sorted((run / "logs").glob("costs-*.jsonl")):
         for line in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
-            if line["kind"] in ("unlearn", "reference"):
+            if line["kind"] in ("unlearn", "calibrate", "reference"):
                 found[line["label"]] = {"cpu_seconds": line["cpu_seconds"], "peak_bytes": line["peak_bytes"]}
     return found
 
@@ -219,12 +259,10 @@ def place(out: Path, base: str, setting: Setting, seed: int) -> Path:
 
 
 def holds(out: Path, base: str, setting: Setting, seed: int, texts: Sequence[str]) -> bool:
-    """Return whether the records of one method's search are there, and are those of ``texts``."""
+    """Return whether the records of one method's search are there, and are those of ``texts``; a refusal is none."""
     if not place(out, base, setting, seed).is_file():
         return False
     there = {record["recipe"] for record in kept(out, base, setting, seed)["configurations"]}
-    if there == {base}:  # refused, then and now
-        return True
     return there == {canonical_recipe(text) for text in texts}
 
 

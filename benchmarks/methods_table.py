@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
+from methods_ground import is_reference
+
 from audit.core.rounding import rounded_up
 
-REFERENCES = ("original", "retrained")
 # The default budgets, here of estimates only; a little more, because 9 of 90 may come out as 0.10000000000000002.
 TOLERATED = 0.1 + 1e-9
 HEAD = (
@@ -22,14 +23,14 @@ ATTACKS = ("none", "quantize", "relearn")
 def lines(found: Sequence[dict[str, Any]]) -> list[str]:
     """Return the Markdown table: methods by their worst CUR, references last; numbers are means over seeds."""
     by_method = grouped(found)
-    methods = sorted((m for m in by_method if m not in REFERENCES), key=lambda m: rank(by_method[m]))
-    order = [*methods, *(m for m in REFERENCES if m in by_method)]
+    methods = sorted((m for m in by_method if not is_reference(m)), key=lambda m: rank(by_method[m]))
+    order = [*methods, *(m for m in by_method if is_reference(m))]
     return [HEAD, "|" + "---|" * (HEAD.count("|") - 1), *(row(name, by_method[name]) for name in order)]
 
 
 def measured(found: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return recipe without numbers -> its ``summary``: what ``unlearn-audit methods`` shows beside a method."""
-    return {m: summary(chosen) for m, chosen in sorted(grouped(found).items()) if m not in REFERENCES}
+    return {m: summary(chosen) for m, chosen in sorted(grouped(found).items()) if not is_reference(m)}
 
 
 def grouped(found: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -84,7 +85,7 @@ def row(method: str, chosen: Sequence[dict[str, Any]]) -> str:
         return (
             f"| {method} |{' – |' * (HEAD.count('|') - 3)} no result: {found['failure'].replace('|', '/')} |"
         )
-    setting, words = ("–", "–") if method in REFERENCES else (found["setting"], found["reading"])
+    setting, words = ("–", "–") if is_reference(method) else (found["setting"], found["reading"])
     cost = [
         f"{fmean(c['cpu_seconds'] for c in chosen):.1f}" if all("cpu_seconds" in c for c in chosen) else "–",
         f"{max(c['peak_bytes'] for c in chosen) / 2**20:.0f}"

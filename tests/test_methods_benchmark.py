@@ -1,6 +1,7 @@
 """The benchmark of methods: which configuration stands for a method, and what is said about it."""
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from audit.methods.base import METHODS, POSTS, STEPS, WEIGHTINGS
 from audit.methods.compose import canonical_recipe, parse_recipe
+from audit.plan.sizes import LABORATORY_SIZES
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -21,7 +23,12 @@ def loaded(name):
 
 
 @pytest.fixture(scope="module")
-def table():
+def ground():
+    return loaded("methods_ground")
+
+
+@pytest.fixture(scope="module")
+def table(ground):
     return loaded("methods_table")
 
 
@@ -183,16 +190,73 @@ def test_a_combination_that_means_nothing_is_reported_with_its_code(benchmark, t
     assert record["failure"].startswith("E264")
 
 
-def test_an_exact_method_that_this_laboratory_cannot_do_is_kept_as_a_failure(
-    benchmark, tmp_path, monkeypatch
-):
-    """Its original is trained in full, so there is no adapter to drop; the others are measured all the same."""
+@pytest.fixture
+def audits(benchmark, tmp_path, monkeypatch):
+    """Let audits be noted and not run: (bases, plan fields that differ) of each, and the name of every row kept."""
     asked, kept = [], []
-    monkeypatch.setattr(benchmark, "audit", lambda recipes, *_: asked.append(recipes) or (None, tmp_path))
+    monkeypatch.setattr(
+        benchmark, "audit", lambda recipes, *rest: asked.append((list(recipes), rest[-1])) or (None, tmp_path)
+    )
     monkeypatch.setattr(benchmark, "costs_of", lambda run: {})
     monkeypatch.setattr(benchmark, "results", lambda *_: iter(()))
-    monkeypatch.setattr(benchmark, "keep", lambda out, base, setting, seed, found: kept.append((base, found)))
-    recipes = {"adapter_drop": ["adapter_drop"], "retrain": ["retrain"]}
+    monkeypatch.setattr(benchmark, "keep", lambda out, base, setting, seed, found: kept.append(base))
+    return asked, kept
+
+
+def test_exact_methods_get_a_laboratory_trained_for_them_and_its_references_rows_of_their_own(
+    benchmark, audits, tmp_path
+):
+    recipes = {base: [base] for base in ("adapter_drop", "retrain", "sisa", "npo")}
     benchmark.measure(recipes, benchmark.SIZES["small"], 0, tmp_path, 1)
-    assert [list(one) for one in asked] == [["retrain"]]
-    assert next(found[0]["failure"] for base, found in kept if base == "adapter_drop").startswith("E236")
+    asked, kept = audits
+    trained = {ground.get("laboratory", {}).get("training", "full"): bases for bases, ground in asked}
+    assert trained == {"full": ["retrain", "npo"], "adapter": ["adapter_drop"], "sisa": ["sisa"]}
+    rows = {f"{role}{of}" for role in ("original", "retrained") for of in ("", " (sisa)", " (adapter)")}
+    assert set(kept) == rows | set(recipes)
+
+
+def test_each_laboratory_is_one_that_its_methods_can_be_locked_on(benchmark, tmp_path):
+    for base in benchmark.everything():
+        ground = benchmark.ground_of(base, "tiny")
+        plan = benchmark.plan_of([base], benchmark.SIZES["small"], 0, ground)
+        benchmark.make_lock(benchmark.parse_plan(plan, base=tmp_path), tmp_path)
+
+
+def test_tune_subjects_are_taken_from_the_sealed_ones_and_only_where_none_are_dealt_anyway(benchmark):
+    usual = LABORATORY_SIZES["tiny"]["retain"]
+    sizes = benchmark.ground_of("npo > uwc", "tiny")["sizes"]["retain"]
+    assert sum((usual | sizes).values()) == sum(usual.values())
+    assert (usual | sizes)["calibrate"] == usual["calibrate"]
+    assert sizes["tune"] > 0
+    assert benchmark.ground_of("npo > uwc", "lab") == {}
+    assert benchmark.ground_of("npo > path", "tiny") == {}
+
+
+def test_a_refusal_is_tried_again_once_it_is_lifted(benchmark, audits, tmp_path):
+    """What an earlier table says was refused is no result that could be kept."""
+    setting, refused = benchmark.SIZES["small"], {"recipe": "sisa", "failure": "E232 trained at once"}
+    place = benchmark.place(tmp_path, "sisa", setting, 0)
+    place.parent.mkdir(parents=True)
+    place.write_text(json.dumps({"method": "sisa", "seed": 0, "configurations": [refused]}))
+    benchmark.measure({"sisa": ["sisa"]}, setting, 0, tmp_path, 1)
+    assert [bases for bases, _ in audits[0]] == [["sisa"]]
+
+
+def test_references_of_every_laboratory_stand_last_and_are_no_methods(table):
+    names = ("original", "retrained", "original (sisa)", "npo @lora(16)", "npo > uwc")
+    records = [{"method": name, "configurations": [made()]} for name in names]
+    order = [line.split("|")[1].strip() for line in table.lines(records)[2:]]
+    assert order == ["npo @lora(16)", "npo > uwc", "original", "retrained", "original (sisa)"]
+    assert set(table.measured(records)) == {"npo @lora(16)", "npo > uwc"}
+
+
+def test_a_candidate_costs_its_training_and_its_post_calibration(benchmark):
+    costs = {
+        "npo(lr=0.001)": {"cpu_seconds": 3.0, "peak_bytes": 9},
+        "npo(lr=0.001) > uwc": {"cpu_seconds": 0.5, "peak_bytes": 7},
+    }
+    both = benchmark.labels(canonical_recipe("npo(lr=0.001) > uwc"))
+    assert benchmark.cost(both, costs) == {"cpu_seconds": 3.5, "peak_bytes": 9}
+    alone = benchmark.labels(canonical_recipe("npo(lr=0.001)"))
+    assert benchmark.cost(alone, costs) == {"cpu_seconds": 3.0, "peak_bytes": 9}
+    assert benchmark.cost(["npo(lr=0.001)", "unknown"], costs) == {}
