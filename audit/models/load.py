@@ -15,6 +15,7 @@ from typing import Any
 from audit.core.errors import AuditError
 from audit.core.lazy import lazy
 from audit.models.digests import adapter_digest, files_digest, settings_of, untied, weight_digest
+from audit.models.joined import register as register_joined
 from audit.models.language_model import Encoded, LanguageModel, PromptTemplate, compute_dtype, resolve_device
 from audit.models.layers import check_head, inner
 
@@ -137,6 +138,7 @@ def _check_config(folder: Path) -> None:
 
 
 def _load_network(folder: Path) -> Any:
+    register_joined()
     try:
         with quiet():
             network, found = transformers.AutoModelForCausalLM.from_pretrained(
