@@ -2,7 +2,8 @@
 
 Run: OMP_NUM_THREADS=1 python benchmarks/method_cost.py [--rounds 5]
 CPU seconds of one process, methods in turn, medians: load on the machine moves all of them alike. Peak memory is of processes of
-their own, on a random Llama of SmolLM2-135M's sizes. Ratios are the point, with what they were promised to stay below.
+their own, on SmolLM2-135M-Instruct where its package is installed, else on a random Llama of its sizes. Ratios are the point,
+with what they were promised to stay below.
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import tokenizers
 import torch
 import transformers
 
+from audit.core.errors import AuditError
 from audit.methods.compose import parse_recipe
-from audit.models import recomputation
-from audit.models.load import LanguageModel, PromptTemplate
+from audit.models import recomputation, smollm2
+from audit.models.load import LanguageModel, PromptTemplate, load, save
 from audit.models.training import Budget, Example, train
 
 LAYERS, HIDDEN, INTERMEDIATE, HEADS, VOCABULARY = 8, 256, 704, 4, 2000
@@ -71,10 +75,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--only", choices=("times", "memory"))
     parser.add_argument("--peak", choices=PEAKS, help="one arm in this process: prints its peak memory")
+    parser.add_argument(
+        "--weights", type=Path, help="of that arm: a model's directory; default: a random Llama"
+    )
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if asked.peak:
-        print(json.dumps(peak(asked.peak)))
+        print(json.dumps(peak(asked.peak, asked.weights)))
         return
     print(
         f"Python {platform.python_version()}, torch {torch.__version__}, CPU, one thread, {asked.rounds} rounds\n"
@@ -129,12 +136,15 @@ def timed(start: LanguageModel, recipe: str, steps: int) -> Clock:
 def memory() -> None:
     """Print peak memory and a step's time of full training and of LoRA, each in its own process."""
     peaks = {}
-    for arm in PEAKS:
-        command = [sys.executable, __file__, f"--peak={arm}"]
-        peaks[arm] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    with tempfile.TemporaryDirectory() as name:
+        place, which = written(Path(name))
+        for arm in PEAKS:
+            command = [sys.executable, __file__, f"--peak={arm}", *([f"--weights={place}"] if place else [])]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            peaks[arm] = json.loads(done.stdout)
     full, lora, kept, sparing = peaks.values()
     print(
-        f"\n{full['weights'] / 1e6:.1f} M weights, {SMOLLM2['layers']} blocks, batch 8 forget + 8 retain sequences"
+        f"\n{which}: {full['weights'] / 1e6:.1f} M weights, {SMOLLM2['layers']} blocks, batch 8 forget + 8 retain sequences"
         f" of {LENGTH} tokens, 3 steps\n"
     )
     print("| graddiff | peak MiB of the process | of it before training: libraries, weights | s a step |")
@@ -151,18 +161,24 @@ def memory() -> None:
     )
 
 
-def peak(arm: str) -> dict[str, float]:
+def written(folder: Path) -> tuple[Path | None, str]:
+    """Write SmolLM2's weights as safetensors, so that no arm counts their conversion; return where, and what is measured."""
+    try:
+        save(smollm2.load_pretrained(device="cpu"), folder)
+    except AuditError as error:
+        return None, f"A random Llama of SmolLM2-135M's sizes ({error.cause})"
+    return folder, "SmolLM2-135M-Instruct, its own weights"
+
+
+def peak(arm: str, weights: Path | None) -> dict[str, float]:
     """Train three steps and return peak memory in MiB and the CPU seconds of a step."""
-    s = SMOLLM2
     recipe, recompute = PEAKS[arm]
     if recompute != "rule":
         recomputation.recomputes = lambda _: recompute == "always"
-    model = language_model(
-        s["hidden"], s["intermediate"], s["layers"], s["heads"], s["groups"], s["vocabulary"]
-    )
+    model = load(weights, device="cpu", prompt="qa") if weights else language_model(**SMOLLM2)
     parsed, clock = parse_recipe(recipe), Clock()
     before = resident()
-    weights = model.parameters_count
+    count = model.parameters_count
     train(
         model,
         parsed.method,
@@ -173,7 +189,7 @@ def peak(arm: str) -> dict[str, float]:
         seed=0,
         callbacks=[clock],
     )
-    return {"peak": resident(), "before": before, "weights": weights, "step": clock.step}
+    return {"peak": resident(), "before": before, "weights": count, "step": clock.step}
 
 
 def resident() -> float:
@@ -210,20 +226,26 @@ def language_model(
 
 def sequences(model: LanguageModel, side: str, count: int) -> Sequence[Example]:
     """Return sequences of exactly LENGTH tokens, ANSWER of them (and the end) of the answer."""
-    frame = len(model.encode("", "w0").ids) - 1
-    question = [f"w{i}" for i in range(LENGTH - frame - ANSWER)]
+    words = words_of(model)
+    frame = len(model.encode(words[0], words[0]).ids) - 2
+    question = words[: LENGTH - frame - ANSWER]
     made = [
-        Example(
-            f"{side}{n}/q/plain",
-            " ".join([*question[1:], f"w{n}"]),
-            " ".join(f"w{n + i}" for i in range(ANSWER)),
-        )
+        Example(f"{side}{n}/q/plain", " ".join([*question[1:], words[n]]), " ".join(words[n : n + ANSWER]))
         for n in range(count)
     ]
     found = {len(model.encode(item.question, item.answer).ids) for item in made[:2]}
     if found != {LENGTH}:
         raise ValueError(f"sequences have {found} tokens, not {LENGTH}")
     return made
+
+
+def words_of(model: LanguageModel) -> list[str]:
+    """Return words that are one token each behind a space, in the vocabulary's order."""
+    known = sorted(model.tokenizer.get_vocab().items(), key=lambda item: item[1])
+    spaced = [
+        token[1:] for token, _ in known if token[0] == "Ġ" and token[1:].isascii() and token[1:].isalpha()
+    ]
+    return spaced or [token for token, _ in known if token[0] == "w"]
 
 
 if __name__ == "__main__":
