@@ -64,6 +64,9 @@ class Audit:
         default_factory=dict
     )  # (configuration, cell, subject, probe, metric, fold) -> value or None
     states: dict = field(default_factory=dict)  # (configuration, cell, side) -> (state, reason)
+    partly: dict = field(
+        default_factory=dict
+    )  # (configuration, cell) -> side -> first subjects scored, others never
     unasked: list = field(default_factory=list)  # (cell, subject, probe)
     unknown: list = field(default_factory=list)  # (retained subject, probe) that the original answers wrong
     confirmed: str = ""  # the candidate for which the seal was broken
@@ -146,8 +149,12 @@ class Audit:
             for cell in self.cells:
                 for subject in self._measured(configuration, cell):
                     state = self.states.get((configuration, cell, self.side(subject)), ("measured", ""))[0]
-                    if state == "measured":
+                    if state == "measured" or subject in self._looked_at(configuration, cell):
                         yield from self._values(configuration, cell, subject)
+
+    def _looked_at(self, configuration, cell):
+        counts = self.partly.get((configuration, cell), {})
+        return {*self.forgotten[: counts.get("forget", 0)], *self.retained[: counts.get("retain", 0)]}
 
     def _measured(self, configuration, cell):
         forgotten, retained = [*self.forgotten, *self.opened_before], list(self.retained)
@@ -308,7 +315,8 @@ class Audit:
                         continue
                     state, reason = self.states.get((configuration, cell, side), ("measured", ""))
                     at = {"configuration": configuration, "attack": cell[0], "dose": cell[1], "side": side}
-                    yield at | {"state": state, "reason": reason}
+                    looked = self.partly.get((configuration, cell), {}).get(side)
+                    yield at | {"state": state, "reason": reason} | ({"subjects": looked} if looked else {})
 
 
 def imported(audit: Audit, **changes) -> Audit:

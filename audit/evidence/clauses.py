@@ -44,11 +44,9 @@ def stopped(told: Sequence[ClauseResult]) -> Iterator[str]:
     left = [c for c in told if c.state == "stopped"]
     if left:
         opened = max(c.units for c in told if c.fails)
-        cells = len({(c.attack, c.dose) for c in left})
-        yield (
-            f"stopped for futility after {opened} subjects: {cells} more attacks or doses were not measured, so there"
-            " is no upper bound"
-        )
+        cells = len({(c.attack, c.dose) for c in left if not c.units})
+        others = f": {cells} more attacks or doses were not measured" if cells else ""
+        yield f"stopped for futility after {opened} subjects{others}, so there is no upper bound"
 
 
 def undecided(clause: ClauseResult) -> str:

@@ -54,7 +54,8 @@ class Measurements:
         "range": [low, high]}];
         ``configurations``: [{"configuration", "role", "checkpoint", "recipe", "status"}];
         ``losses``: "fixed" | "random";
-        ``coverage``: [{"configuration", "attack", "dose", "side", "state", "reason"}].
+        ``coverage``: [{"configuration", "attack", "dose", "side", "state", "reason"}], where a configuration was given up
+        at a look also "subjects": how many of the side's opened subjects, the first of the order, were scored until then.
         Optional: ``unit``: "subject" (default) | "request"; ``probe_generator`` of probes drawn afresh: {"name",
         "digest", "batch" (probes per draw), "draws": "independent" (one row of units is one draw) | "one per subject"}.
 

@@ -65,6 +65,11 @@ class Assembly:
             (c["configuration"], c["attack"], float(c["dose"]), c["side"]): (c["state"], c["reason"])
             for c in self.header["coverage"]
         }
+        self._looked = {
+            (c["configuration"], c["attack"], float(c["dose"]), c["side"]): c["subjects"]
+            for c in self.header["coverage"]
+            if c["state"] == "stopped" and "subjects" in c
+        }
         estimands.demand_units(
             self.claim,
             self.settings,
@@ -181,7 +186,7 @@ class Assembly:
         ]
         kept = [(p, c) for p, c in everything if c is not None]
         order = None if splits == TUNE or self.order is None else ordering.rows_of(self.order, names)
-        return self._tables(kept, names, order)
+        return self._tables(kept, names, order, looks=self.settings.looks)
 
     def secondary(self, names: tuple[str, ...]) -> Tables:
         """Every other loss that can be computed, for tables and vetoes."""
@@ -258,6 +263,7 @@ class Assembly:
         self, promise: Promise, names: tuple[str, ...], splits: tuple[str, ...], *, demanded: bool
     ) -> Clause | None:
         opened, seen, population = self._sample("forget", splits)
+        looked = self._looks(promise, names, splits) if demanded else np.zeros(len(names), dtype=np.int64)
         values = self.unit_losses(promise.loss, (promise.attack, promise.dose), (*opened, *seen))
         states = [self.state(name, promise)[0] for name in names]
         if values is None:
@@ -265,12 +271,19 @@ class Assembly:
                 return None
             values = np.full((len(self.cube.configurations), len(opened) + len(seen)), np.nan)
             states = ["failed" if state == "measured" else state for state in states]
+            looked = np.zeros(len(names), dtype=np.int64)
         reached = self._reached(promise, (*opened, *seen))
         if population is not None:
             listed = (*self.opened("forget", ("calibrate", "sealed")), *self.seen("forget"))
             population -= int((~self._reached(promise, listed)).sum())
         units = int(reached[: len(opened)].sum())
-        return self._clause(promise, values[:, reached], names, states, units, population)
+        looked = np.array([reached[:count].sum() for count in looked])
+        return self._clause(promise, values[:, reached], names, states, units, population, looked)
+
+    def _looks(self, promise: Promise, names: tuple[str, ...], splits: tuple[str, ...]) -> np.ndarray:
+        """(C,) how many of the first opened subjects were scored where a configuration was given up at a look, else 0."""
+        keys = [(name, promise.attack, promise.dose, promise.side) for name in names]
+        return np.array([self._looked.get(key, 0) if splits == OPENED else 0 for key in keys])
 
     def _reached(self, promise: Promise, subjects: tuple[str, ...]) -> np.ndarray:
         """(n,) bool: units that the attack has a way of asking; the others are not on its list (STATISTICS §3, N_a)."""
@@ -295,7 +308,9 @@ class Assembly:
         states = [self.state(name, promise)[0] for name in names]
         if population is not None:
             population -= int((~counted).sum())
-        return self._clause(promise, values, names, states, int(counted[: len(opened)].sum()), population)
+        looked = np.array([counted[:count].sum() for count in self._looks(promise, names, splits)])
+        units = int(counted[: len(opened)].sum())
+        return self._clause(promise, values, names, states, units, population, looked)
 
     def _draws(self, side: str) -> bool:
         """Whether units are i.i.d. draws: requests on both sides, fresh probes on the forget side alone."""
@@ -315,12 +330,17 @@ class Assembly:
         states: list[str],
         units: int,
         population: int | None,
+        looked: np.ndarray,
     ) -> Clause:
-        """Make a clause of ``values`` (C, units + seen): the first are opened now, the others were before."""
+        """Make a clause of ``values`` (C, units + seen): the first are opened now, the others were before.
+
+        ``looked``: (C,) of a row that was given up, how many of the first were scored until then.
+        """
         rows = [self.cube.configurations.index(name) for name in names]
         measured = np.array([state == "measured" for state in states], dtype=bool)
         applicable = np.array([state != "not_applicable" for state in states], dtype=bool)
-        chosen = np.where(measured[:, None], values[rows], np.nan)
+        scored = measured[:, None] | (np.arange(values.shape[1]) < looked[:, None])
+        chosen = np.where(scored, values[rows], np.nan)
         now, before = chosen[:, :units], chosen[:, units:]
         missing = np.isnan(before)
         return Clause(
@@ -335,6 +355,7 @@ class Assembly:
             applicable=applicable,
             fixed=self.header["losses"] == "fixed",
             binary=promise.loss in losses.BINARY,
+            looked=looked,
         )
 
     def cell(self, cell: CubeCell, subjects: list[str]) -> Cell:
@@ -372,9 +393,12 @@ class Assembly:
         pairs: list[tuple[Promise, Clause]],
         names: tuple[str, ...],
         order: tuple[int, ...] | None = None,
+        *,
+        looks: bool = False,
     ) -> Tables:
         size = max(len(self.candidates), len(names), 1)
-        return Tables(tuple(p for p, _ in pairs), LossTable(names, tuple(c for _, c in pairs), size, order))
+        table = LossTable(names, tuple(c for _, c in pairs), size, order, looks)
+        return Tables(tuple(p for p, _ in pairs), table)
 
     def _with_role(self, role: str) -> tuple[str, ...]:
         return tuple(c["configuration"] for c in self.header["configurations"] if c["role"] == role)

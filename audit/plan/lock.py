@@ -64,8 +64,13 @@ class Lock:
 
     @property
     def futility(self) -> bool:
-        """Whether a candidate that is shown to exceed a budget is attacked no further."""
+        """Whether a candidate that is shown to exceed a budget is measured no further."""
         return bool(self.content.get("futility", False))
+
+    @property
+    def looks(self) -> bool:
+        """Whether that may be shown by the first subjects of an attack, before the others are scored."""
+        return self.content.get("futility") == "subjects"
 
     @property
     def attacks(self) -> list[str]:
@@ -93,7 +98,7 @@ def make_lock(plan: Plan, project: Path, corpus: Corpus | None = None) -> Lock:
     if any(parse_call(text).name == "reworded" for text in content["attacks"]):
         content["wordings"] = wordings_digest(corpus)  # what is asked; a list is the same people without them
     if plan.futility:  # a plan without it keeps the digest, and with it the seeds, that it always had
-        content["futility"] = True
+        content["futility"] = plan.futility
     return Lock(content, plan, datetime.now(UTC).isoformat(timespec="seconds"), project.resolve())
 
 

@@ -69,7 +69,7 @@ class Laboratory(_Record):
     secrets: Annotated[int, Field(ge=2, le=4)] = 2
     """high-entropy secrets per person"""
     training: Annotated[str, AfterValidator(training_text)] = FULL
-    """how the original learns: full; adapter or sisa(slices=2), which can forget exactly"""
+    """how the original learns: full; adapter, sisa(slices=2) or sharded(shards=2), which can forget exactly"""
 
     @pydantic.model_validator(mode="after")
     def _trains_what_it_can(self) -> Laboratory:
@@ -205,8 +205,9 @@ class Plan(_Record):
     """of an ordered family: learned on tune subjects (default where both sides have some), or as candidates stand"""
     score_tune: bool | None = None
     """measure candidates on tune subjects, under every attack; default: where the order is learned on them"""
-    futility: bool = False
-    """attack a candidate no further once it is shown to exceed a budget: FAIL all the same, for less; K stays"""
+    futility: bool | Literal["subjects"] = False
+    """measure a candidate no further once it is shown to exceed a budget: FAIL all the same, for less; K stays. `true`: \
+looks after each attack, `subjects`: after the first subjects of an attack too"""
     sizes: Sizes = Sizes()
     prompt: Literal["chat", "qa", "plain"] | None = None
     """how a question is put; default: the tokenizer's chat template, else `Q: … A:`"""

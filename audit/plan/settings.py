@@ -17,6 +17,7 @@ class Settings:
 
     ``family`` is the constructor text of a multiplicity procedure, ``order`` where an ordered one has its order
     from (``tune`` or ``plan``; None otherwise). ``imported``: the logs of another tool, without a lock of ours.
+    ``looks``: candidates may have been given up after the first subjects of an attack.
     """
 
     alpha_forget: float
@@ -32,6 +33,7 @@ class Settings:
     title: str
     estimand: Estimand = "list"
     k: int = 4
+    looks: bool = False
 
     @classmethod
     def of(cls, header: dict[str, Any]) -> Settings:
@@ -52,6 +54,7 @@ class Settings:
             imported=imported,
             title=lock["title"],
             k=loss.k,
+            looks=lock.get("futility") == "subjects",
             estimand=lock.get("estimand", "list"),  # the first locks knew no other
         )
 

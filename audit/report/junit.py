@@ -89,9 +89,9 @@ def _clause(certificate: Certificate, item: ConfigurationResult, clause: ClauseR
 def _clause_outcome(certificate: Certificate, item: ConfigurationResult, clause: ClauseResult) -> Verdict:
     if certificate.verdict is Verdict.INTEGRITY:
         return Verdict.INCONCLUSIVE
-    if clause.state == "stopped" and item.verdict is Verdict.FAIL:
+    if clause.state == "stopped" and item.verdict is Verdict.FAIL and not clause.fails:
         return Verdict.INCONCLUSIVE  # given up because another clause is broken
-    if clause.state in ("failed", "stopped"):
+    if clause.state in ("failed", "stopped") and not clause.fails:
         return Verdict.RUN_ERROR
     if item.in_valid_set or clause.p_value <= certificate.delta / max(certificate.family_size, 1):
         return Verdict.PASS

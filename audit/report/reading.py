@@ -57,7 +57,8 @@ def unattacked(configuration: ConfigurationResult) -> ClauseResult | None:
 def worst(configuration: ConfigurationResult) -> ClauseResult | None:
     """Return the clause that attains CUR; of a candidate given up early the one that looks worst."""
     if any(clause.state == "stopped" for clause in configuration.clauses):
-        return _largest(c for c in forgetting(configuration) if c.state == "measured")
+        shown = [c for c in forgetting(configuration) if c.state == "measured" or c.units]
+        return max(shown, key=lambda c: c.lower, default=None)
     return cell(configuration, configuration.cur_attack, configuration.cur_dose)
 
 

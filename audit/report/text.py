@@ -43,9 +43,17 @@ def _texts(item: ConfigurationResult) -> tuple[str, str, str, str]:
     return (
         item.label,
         wording.cur(item),
-        f"≤ {wording.percent_up(item.utility_upper)}",
+        _utility(item),
         f"{wording.MARKS[item.verdict]} {item.verdict}",
     )
+
+
+def _utility(item: ConfigurationResult) -> str:
+    """Return the bound of utility harm; of a candidate given up before everybody was asked the lower one."""
+    clause = reading.utility(item)
+    if clause is not None and clause.state == "stopped":
+        return f"≥ {wording.percent_down(item.utility_lower)}"
+    return f"≤ {wording.percent_up(item.utility_upper)}"
 
 
 def _notes(certificate: Certificate) -> list[str]:

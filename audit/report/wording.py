@@ -73,6 +73,8 @@ def measured(clause: ClauseResult | None) -> str:
     """Return a clause as estimate, counts and interval, or the reason why there is none."""
     if clause is None:
         return "not measured"
+    if clause.state == "stopped" and clause.units:
+        return f"at least {percent_down(clause.lower)}, {counts(clause)}; {state(clause)}"
     if clause.state != "measured":
         return state(clause)
     if clause.census:

@@ -13,6 +13,7 @@ import numpy as np
 
 from audit.risk.answers import Answers, Bounded, Counted
 from audit.risk.bounds.base import Bound, build
+from audit.risk.exceedance import Looked
 from audit.risk.rows import Rows
 from audit.risk.table import Clause
 
@@ -23,12 +24,18 @@ class Levels:
 
     ``simultaneous`` = delta / K: true for all configurations together. ``marginal`` = delta: for one named
     beforehand. ``failing`` = delta / (number of clauses): lower bounds true for all clauses of one
-    configuration.
+    configuration. With ``looks`` a lower bound is taken at one of the looks or after the last unit, and each of the two
+    has half of the error probability.
     """
 
     simultaneous: float
     marginal: float
     failing: float
+    looks: bool = False
+
+    def below(self, delta: float) -> float:
+        """Return the error probability of one lower bound of which all together have ``delta``."""
+        return delta / 2 if self.looks else delta
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +46,8 @@ class ClauseBounds:
     as 1. ``estimate`` is the estimated risk over the whole list (or of a draw); NaN where not measured.
     ``upper`` and ``lower`` hold at ``level`` each; ``upper_marginal`` at delta; ``lower_failing`` at delta
     over the number of clauses. ``p_value`` tests risk > ``alpha``. With ``census`` all of them are the exact
-    value. Bounds are computed when first asked for, from the losses of the clause, which must not change.
+    value. Of a row that was given up at a look ``n`` units were opened until then, and its lower bounds hold at whatever
+    look that was. Bounds are computed when first asked for, from the losses of the clause, which must not change.
     """
 
     name: str
@@ -68,7 +76,7 @@ class ClauseBounds:
     @cached_property
     def lower(self) -> np.ndarray:
         """(C,) lower bounds true for all configurations together."""
-        return self._answers.lowers(self._levels.simultaneous)
+        return self._answers.lowers(self._levels.below(self._levels.simultaneous))
 
     @cached_property
     def upper_marginal(self) -> np.ndarray:
@@ -80,7 +88,7 @@ class ClauseBounds:
     def lower_failing(self) -> np.ndarray:
         """(C,) lower bounds true for all clauses of one configuration."""
         same = self._levels.failing == self._levels.simultaneous
-        return self.lower if same else self._answers.lowers(self._levels.failing)
+        return self.lower if same else self._answers.lowers(self._levels.below(self._levels.failing))
 
     @property
     def fails(self) -> np.ndarray:
@@ -91,7 +99,10 @@ class ClauseBounds:
 def bound_clause(clause: Clause, alpha: float, levels: Levels, bound: str = "auto") -> ClauseBounds:
     """Return bounds and p-values of every configuration; ``bound`` is a registered name or ``auto``."""
     theorem, rows = _theorem(clause, levels, bound), Rows(clause)
-    answers: Answers = Counted(rows) if theorem is None else Bounded(rows, theorem)
+    planned: Answers = Counted(rows) if theorem is None else Bounded(rows, theorem)
+    answers = Looked(rows, planned, alpha)
+    units = rows.column(np.full(len(rows.used), clause.units), 0, elsewhere=0)
+    n, total, missing = answers.opened(units, rows.total, rows.missing)
     return ClauseBounds(
         name=clause.name,
         side=clause.side,
@@ -103,9 +114,9 @@ def bound_clause(clause: Clause, alpha: float, levels: Levels, bound: str = "aut
         seen_units=clause.seen_units,
         measured=np.asarray(clause.measured),
         applicable=np.asarray(clause.applicable),
-        n=rows.column(np.full(len(rows.used), clause.units), 0, elsewhere=0),
-        total=rows.total,
-        missing=rows.missing,
+        n=n,
+        total=total,
+        missing=missing,
         estimate=answers.estimates(),
         p_value=answers.p_values(alpha),
         _levels=levels,

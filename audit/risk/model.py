@@ -125,7 +125,8 @@ class ConformalRiskModel:
         for name in ("alpha_forget", "alpha_utility", "delta"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in (0, 1), got {name}={getattr(self, name)}")
-        return Levels(self.delta / table.family_size, self.delta, self.delta / max(len(table.clauses), 1))
+        shared = self.delta / max(len(table.clauses), 1)
+        return Levels(self.delta / table.family_size, self.delta, shared, looks=table.looks)
 
     def _largest(self, field: str, side: str, *, without: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
         """Return the largest ``field`` (C,) over the applicable clauses of a side, and the index of its clause.

@@ -30,6 +30,8 @@ class Clause:
     seen_totals: (C,) their summed losses, counted exactly, a missing score as 1.
     seen_missing: (C,) how many of them have no score, and count as 0 in lower bounds. Default none.
     measured: (C,) bool; False is planned but not measured: p = 1, upper = 1. Default all True.
+    looked: (C,) int; of a row that was given up at a look, how many of its first units were scored until then: they
+        give an anytime lower bound and nothing else. 0 for every row that is measured. Default all 0.
     applicable: (C,) bool; False says nothing about this configuration and is skipped. Default all True.
     fixed: False if losses would come out differently on repetition (unseeded sampling, a judge).
     binary: True if the loss can only be 0 or 1 by definition, False if graded. None means not declared and is
@@ -49,6 +51,7 @@ class Clause:
     fixed: bool = True
     binary: bool | None = None
     seen_missing: np.ndarray | None = None
+    looked: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         losses = np.asarray(self.losses, dtype=np.float64)
@@ -61,6 +64,7 @@ class Clause:
             object.__setattr__(self, field, self._flags(field))
         self._check_values()
         self._check_seen()
+        self._check_looked()
 
     @property
     def units(self) -> int:
@@ -102,8 +106,9 @@ class Clause:
 
     def _check_values(self) -> None:
         outside = (self.losses < 0) | (self.losses > 1)  # False where a score is missing
-        if bool(outside[self.counts()].any()):
-            values = self.losses[self.counts()]
+        carrying = self.counts() if self.looked is None else self.counts() | (np.asarray(self.looked) > 0)
+        if bool(outside[carrying].any()):
+            values = self.losses[carrying]
             raise ValueError(
                 f"{self.name}: losses must be in [0, 1], got [{np.nanmin(values):.3g}, {np.nanmax(values):.3g}]"
             )
@@ -111,6 +116,21 @@ class Clause:
             graded = int(((self.losses > 0) & (self.losses < 1))[self.counts()].sum())
             if graded:
                 raise ValueError(f"{self.name}: declared 0/1, but {graded} losses are graded")
+
+    def _check_looked(self) -> None:
+        if self.looked is None:
+            return
+        looked = np.asarray(self.looked)
+        if looked.shape != (len(self.losses),) or not bool(((looked >= 0) & (looked <= self.units)).all()):
+            raise ValueError(
+                f"{self.name}: looked must be (C,) in [0, {self.units}], got shape {looked.shape}"
+            )
+        if bool((looked[np.asarray(self.measured)] > 0).any()):
+            raise ValueError(f"{self.name}: a row is measured or was given up, got both")
+        if self.design == "random list" and bool(looked.any()):
+            raise ValueError(
+                f"{self.name}: random losses of a finite list allow no look before the last unit"
+            )
 
     def _check_seen(self) -> None:
         if self.seen_units < 0 or (self.seen_units > 0) != (self.seen_totals is not None):
@@ -164,6 +184,7 @@ class LossTable:
     clauses: tuple[Clause, ...]
     family_size: int
     order: tuple[int, ...] | None = None
+    looks: bool = False
 
     def __post_init__(self) -> None:
         rows = len(self.configurations)

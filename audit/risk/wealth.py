@@ -39,7 +39,7 @@ class Wealth:
 
     """
 
-    def __init__(self, clause: Clause, alpha: float) -> None:
+    def __init__(self, clause: Clause, alpha: float | Fraction) -> None:
         rows = len(clause.losses)
         self._listed = clause.population is not None
         self._size = clause.population or 1
@@ -47,7 +47,7 @@ class Wealth:
         self._whole = bool(clause.binary)
         self._left = self._size - clause.seen_units
         self._total = np.array([clause.seen_total(row) for row in range(rows)])
-        self._alternatives = alpha * (np.arange(ALTERNATIVES) + 0.5) / ALTERNATIVES  # (G,)
+        self._alternatives = float(alpha) * (np.arange(ALTERNATIVES) + 0.5) / ALTERNATIVES  # (G,)
         self._logs = np.zeros((rows, ALTERNATIVES))
         self.opened = 0
         self.log_peak = np.zeros(rows)
@@ -93,7 +93,7 @@ class Wealth:
         self.log_peak = np.maximum(self.log_peak, self.log_now)
 
 
-def _smallest_violation(clause: Clause, alpha: float) -> Fraction:
+def _smallest_violation(clause: Clause, alpha: float | Fraction) -> Fraction:
     """Return the mean (draws) or the summed losses (list) from which on the budget is exceeded."""
     if clause.population is None:
         return exact(alpha)

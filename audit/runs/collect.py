@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ pd = lazy("pandas")
 class Configured:
     """One configuration of a run: its name, role, checkpoint ("" when it could not be made) and measuring jobs.
 
-    ``given_up``: planned jobs that nobody does, ``because`` of what the others have shown.
+    ``given_up``: planned jobs that nobody does, ``because`` of what the others have shown. ``looked``: side -> how many of
+    its opened subjects, the first of the order, the done jobs of an attack have scored that is given up half-way.
     """
 
     configuration: str
@@ -39,6 +40,7 @@ class Configured:
     failure: dict[str, Any] | None = None
     given_up: tuple[Job, ...] = ()
     because: str = ""
+    looked: Mapping[str, int] = field(default_factory=dict)
 
 
 def collect(
@@ -53,25 +55,20 @@ def collect(
 
     ``known``: retained subject -> probes that the original answers right, listed before the split.
     """
-    frames, coverage, diagnostics, unasked = [], [], [], []
+    frames, coverage, unasked = [], [], []
+    diagnostics: dict[tuple[str, str, str], float] = {}  # of the model, so equal in every job of an attack
     for item in configured:
-        for job in item.given_up:
-            cells = _cells(item, job, None, None)
-            coverage += [cell | {"state": "stopped", "reason": item.because} for cell in cells]
+        coverage += _coverage(item, jobs)
         for job in item.measures:
-            failure = item.failure or jobs.failure(job.key)
             result = jobs.result(job.key) if jobs.is_done(job.key) else None
-            coverage += _cells(item, job, result, failure)
             if result and result["state"] == "measured":
                 frames.append(labelled(jobs.path(job.key) / "rows.parquet", item, job, world))
                 unasked += not_asked(job, jobs)
-                diagnostics += [
-                    [item.configuration, job.spec["attack"], k, v]
-                    for k, v in sorted(result["diagnostics"].items())
-                ]
+                for name, value in sorted(result["diagnostics"].items()):
+                    diagnostics[item.configuration, job.spec["attack"], name] = value
     rows = pd.concat(frames, ignore_index=True).drop_duplicates(list(KEY_COLUMNS), ignore_index=True)
     header = _header(world, configured, coverage) | {
-        "diagnostics": diagnostics,
+        "diagnostics": [[*key, value] for key, value in diagnostics.items()],
         "not_asked": sorted(set(unasked)),
     }
     header["known"] = {subject: list(probes) for subject, probes in known.items()}
@@ -94,6 +91,28 @@ def not_asked(job: Job, jobs: Jobs) -> list[tuple[str, float, str, str]]:
         (job.spec["attack"], dose, subject, probe)
         for dose, subject, probe in jobs.result(job.key)["not_asked"]
     ]
+
+
+_GRAVEST = ("failed", "stopped", "measured", "not_applicable")
+
+
+def _coverage(item: Configured, jobs: Jobs) -> list[dict[str, Any]]:
+    """Every planned cell of one configuration, once; of several jobs about it the gravest state counts."""
+    found: dict[tuple[str, float, str], dict[str, Any]] = {}
+    for job in (*item.measures, *item.given_up):
+        if job in item.given_up:
+            cells = [c | {"state": "stopped", "reason": item.because} for c in _cells(item, job, None, None)]
+        else:
+            result = jobs.result(job.key) if jobs.is_done(job.key) else None
+            cells = _cells(item, job, result, item.failure or jobs.failure(job.key))
+        for cell in cells:
+            key = (cell["attack"], cell["dose"], cell["side"])
+            there = found.get(key, cell)
+            graver = min(there, cell, key=lambda one: _GRAVEST.index(one["state"]))
+            if {there["state"], cell["state"]} == {"measured", "stopped"}:
+                graver = graver | {"subjects": item.looked.get(cell["side"], 0)}
+            found[key] = there | graver
+    return list(found.values())
 
 
 def _cells(item: Configured, job: Job, result: dict | None, failure: dict | None) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +150,7 @@ class Coordinator:
     ) -> list[Configured]:
         """Score every configuration under every attack, or until a candidate is shown to exceed a budget."""
         if self.world.lock.futility:
-            return futility.measure(planned, self._stage, collected)
+            return futility.measure(planned, self._stage, collected, self._looked)
         self._stage("attack and score", [job for c in planned if not c.failure for job in c.measures])
         return planned
 
@@ -167,8 +167,10 @@ class Coordinator:
             Configured(role, role, digest, tuple(self._attack_jobs(role, digest, references, opened)))
             for role, digest in references.items()
         ]
+        parts = futility.parts(opened, units) if self.world.lock.looks else []
+        self._looked = [part.looked for part in parts]
         for item in candidates:
-            measures = tuple(self._attack_jobs(item.configuration, item.checkpoint, references, opened))
+            measures = tuple(self._parts_jobs(item, references, opened, parts))
             configured.append(
                 Configured(item.configuration, "candidate", item.checkpoint, measures, item.failure)
             )
@@ -182,6 +184,21 @@ class Coordinator:
                 yield self._reference_scores[name]
             else:
                 yield self._measure_job(name, digest, references, attack, opened)
+
+    def _parts_jobs(
+        self,
+        item: Configured,
+        references: dict[str, str],
+        opened: dict[str, list[str]],
+        parts: list[futility.Part],
+    ) -> Iterator[Job]:
+        """Yield a candidate's jobs: one for each attack, or one for each part where a look is taken between."""
+        for attack in self.world.lock.attacks:
+            cut = [dict(part.units) for part in parts] if parts and futility.is_cheap(attack) else [opened]
+            for number, units in enumerate(cut, start=1):
+                job = self._measure_job(item.configuration, item.checkpoint, references, attack, units)
+                part = f", part {number} of {len(cut)}" if len(cut) > 1 else ""
+                yield replace(job, label=job.label + part)
 
     # -- jobs --------------------------------------------------------------------------------------------------
 

@@ -197,13 +197,17 @@ def _score(
     sides = set(generated_sides) if item.decoding is None else set(world.side_of.values())
     spoken = [p for p in probes if world.side_of[p.subject] in sides]
     silent = [p for p in probes if world.side_of[p.subject] not in sides]
-    decoding = item.decoding or _decoding(item.model, spoken)
+    listed = [p for side in sides for subject in world.corpus.side(side) for p in subject.probes]
+    decoding = item.decoding or _decoding(item.model, [*spoken, *listed])
     said = scored_for(metrics, item.model, spoken, generate=True, decoding=decoding, company=company)
     return said + scored_for(metrics, item.model, silent, company=company)
 
 
 def _decoding(model: LanguageModel, probes: Sequence[Probe]) -> Decoding:
-    """Greedy, long enough for the longest answer with a few tokens to spare: a collapsed model never stops."""
+    """Greedy, long enough for the longest answer with a few tokens to spare: a collapsed model never stops.
+
+    ``probes``: of whole lists, so that an answer is cut where it would be cut whoever else is asked beside it.
+    """
     longest = max(
         (
             len(encoded.ids) - encoded.answer_start

@@ -166,3 +166,34 @@ def test_units_have_the_halves_of_the_cross_fitted_attacks(collected, world):
 def test_the_tables_can_be_written_and_read(collected, tmp_path):
     store.write(tmp_path / "m", collected)
     assert store.same(store.read(tmp_path / "m"), collected)
+
+
+@pytest.mark.parametrize("second", ["done", "given up", "failed", "late"])
+def test_of_an_attack_in_two_parts_there_is_one_record_and_the_graver_state_counts(
+    world, units, tmp_path, second
+):
+    jobs, parts = Jobs(tmp_path), [job(world, NONE, f"{n:02x}" * 32, ("forget",)) for n in (1, 2)]
+    rows = rows_of(world, "forget", 0.0)
+    mine, other = ([row for row in rows if row[3] == s] for s in subjects(world, "forget", 2))
+    finish(jobs, parts[0], mine, [(0.0, "forget")], share=0.5)
+    if second == "done":
+        finish(jobs, parts[1], other, [(0.0, "forget")], share=0.5)
+    if second == "failed":
+        jobs.fail(parts[1], {"code": "E302", "cause": "its worker died 3 times", "remedy": "again"})
+    stopped = second == "given up"
+    item = Configured(
+        "npo",
+        "candidate",
+        "bb" * 32,
+        tuple(parts[:1] if stopped else parts),
+        given_up=tuple(parts[1:] if stopped else ()),
+        because="shown to fail unattacked after 1 subjects" if stopped else "",
+        looked={"forget": 1} if stopped else {},
+    )
+    found = collect(world, [item], units, jobs, known={})
+    (cell,) = found.header["coverage"]
+    expected = {"done": "measured", "given up": "stopped", "failed": "failed", "late": "failed"}
+    assert cell["state"] == expected[second]
+    assert cell.get("subjects") == (1 if stopped else None)
+    assert len(found.header["diagnostics"]) == 1
+    assert found.rows["subject"].nunique() == (2 if second == "done" else 1)

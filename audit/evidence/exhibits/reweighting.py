@@ -97,7 +97,7 @@ def _upper(clause: Clause, group: Group, times: float, level: float) -> float:
     one = size / (times * inside + size - inside)  # the weight of everybody else
     weights = np.where(group.chosen, times * one, one)
     ratio = times * one
-    clause = replace(clause, losses=reweighted(clause.losses, weights, ratio), binary=False)
+    clause = replace(clause, losses=reweighted(clause.losses, weights, ratio), binary=False, looked=None)
     found = bound_clause(clause, 0.5, Levels(level, level, level))  # the budget is not asked here
     return float(min(1.0, ratio * found.upper[0]))
 
