@@ -55,7 +55,7 @@ def test_a_trajectory_that_was_killed_between_its_attacks_goes_on_and_stops_who_
     early, late = bundle.read(run).configurations
     assert early.label == "simnpo(lr=0.001) at 2"
     assert str(early.verdict) == "FAIL"
-    assert "stopped for futility after 8 subjects: 1 more attack" in early.reasons[-1]
+    assert "stopped for futility after 15 subjects: 1 more attack" in early.reasons[-1]
     assert {c.state for c in late.clauses} == {"measured"}
     assert "stopped early" in done.stdout
     assert "stopped early" in (run / "report.html").read_text()
