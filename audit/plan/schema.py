@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from audit.core.errors import AuditError
 from audit.core.registry import canonical
 from audit.models.trainings import FULL, training_text
+from audit.plan.budgeted import within
 from audit.plan.estimands import of_own_run
 from audit.plan.grid import expand
 from audit.risk.estimands import Estimand
@@ -245,6 +246,8 @@ def parse_plan(data: dict[str, Any], *, base: Path) -> Plan:
     except pydantic.ValidationError as error:
         raise _first_problem(error) from None
     plan = _with_absolute_paths(plan, base.resolve())
+    shares = {"forget": plan.budget.forget, "utility": plan.budget.utility}
+    plan = plan.model_copy(update={"candidates": within(plan.candidates, shares)})
     if (plan.laboratory is None) == (plan.model is None or plan.data is None):
         raise AuditError(
             "E104", "a plan needs either `laboratory` or both `model` and `data`", "see `unlearn-audit init`"

@@ -3,8 +3,9 @@
 Entesari et al. 2025, arXiv:2506.05314: minimise mean_t (max_v z_tv - mean_v z_tv)^2 over the forget answers
 subject to L_retain <= epsilon. The Lagrangian's multiplier takes one step per update, lambda <- max(0,
 lambda + rate (L_retain - epsilon)). Published: lambda starts at 50 to 100, because the squared margin is
-large; rate 1 (MUSE) or 5 (TOFU); epsilon set by hand a little above the loss at the start. Here it follows
-from the risk plan's utility budget u: the retain answers' likelihood per token may fall by the share u, so
+large; rate 1 (MUSE) or 5 (TOFU); epsilon set by hand a little above the loss at the start, and 3 to 5 epochs of warm-up,
+which are left to ``warmup``. Here epsilon follows from the risk plan's utility budget u, which a plan writes into every
+recipe that does not name another: the retain answers' likelihood per token may fall by the share u, so
 epsilon = L_start - ln(1 - u). Uniform logits are gibberish by design: utility decides.
 
 open-unlearning's mask is not shifted against the logits: it leaves out the position that predicts the first
@@ -42,6 +43,7 @@ class PrimalDual:
     cost: ClassVar[float] = 1.0
     needs: ClassVar[frozenset[str]] = frozenset({"retain", "reference_retain_nll"})
     budget_defaults: ClassVar[Mapping[str, float]] = {"retain_weight": 1.0}
+    budgets: ClassVar[Mapping[str, str]] = {"utility_budget": "utility"}
 
     def __post_init__(self) -> None:
         check_compat(self.compat)
