@@ -3,7 +3,7 @@
 Mekala et al. COLING 2025, arXiv:2409.13474: IdkDPO's loss with in-domain alternates in place of refusals,
 L = mean_b -(2/beta) log sigmoid(beta (log-ratio of alternate - of answer)). Published grid: beta 0.05 to 0.5,
 retain weight 1 to 5, two epochs; five alternates per question, drawn at temperature 1 from the starting model
-asked for other facts (``alternates=sampled``). Small models cannot do that: by default an alternate is the
+asked for other facts (``alternates=sampled``). Small models cannot do that: by default, which is ours, an alternate is the
 answer of another person of the retain set to the same kind of question. It teaches to make things up, and
 swapped answers are somebody's true ones.
 """

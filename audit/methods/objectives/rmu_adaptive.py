@@ -1,8 +1,8 @@
 """Adaptive RMU: the steering target grows with the activation it replaces.
 
-Huu-Tien et al. AAAI 2025, arXiv:2408.06223. RMU's target length c has to be tuned to each layer's
-activation norm. Here every token is steered to beta |h0(t)| u, so one beta serves every layer and model.
-beta 5, retain weight 1200 and the layer's depth as published for Zephyr-7B.
+Huu-Tien et al. AAAI 2025, arXiv:2408.06223, after a description by others. RMU's target length c has to be tuned to
+each layer's activation norm. Here every token is steered to beta |h0(t)| u, so one beta serves every layer and model.
+beta 5, retain weight 1200 (see ``rmu``) and the layer's depth as published for Zephyr-7B.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class AdaptiveMisdirection:
 
     family: ClassVar[str] = "representation"
     source: ClassVar[str] = "arXiv:2408.06223"
-    evidence: ClassVar[str] = "paper"
+    evidence: ClassVar[str] = "experimental"
     cost: ClassVar[float] = 0.2
     needs: ClassVar[frozenset[str]] = frozenset({"retain", "reference_hidden"})
     budget_defaults: ClassVar[Mapping[str, float]] = {"retain_weight": 1200.0}

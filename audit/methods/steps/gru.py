@@ -4,9 +4,9 @@ Wang et al. ICML 2025, arXiv:2503.09117: the nearest update to the unlearning gr
 
     g <- g - min(0, <g, m>) / |m|^2 m,        m_t = gamma g_r,t + (1 - gamma) m_(t-1),   m_0 = 0.
 
-gamma 0.8, as in the authors' pull request to open-unlearning (#83). ``rectified=both``: g is the gradient of the
-whole objective (the paper's GRU on gradient difference). ``forget``: g is the gradient of the forget term
-alone, and the retain term only makes m (its GRU on gradient ascent or NPO).
+gamma 0.8, as in the authors' pull request to open-unlearning (#83). ``rectified=forget``: g is the gradient of the forget
+term alone and the retain term only makes m, as there on gradient ascent and NPO. ``both``, the default here because every
+recipe keeps its retain term: g is the gradient of the whole objective.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class RectifiedGradient:
     rectified: Literal["both", "forget"] = "both"  # whose gradient becomes the update
 
     source: ClassVar[str] = "arXiv:2503.09117"
-    evidence: ClassVar[str] = "paper"
+    evidence: ClassVar[str] = "experimental"
     cost: ClassVar[float] = 1.0
     needs: ClassVar[frozenset[str]] = frozenset({"forget", "retain"})
     never: ClassVar[str] = "the update does not go against the running mean"
