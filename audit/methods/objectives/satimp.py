@@ -2,7 +2,8 @@
 
 Yang et al. ICML 2025, arXiv:2505.11953; powers 5 and 1, forget weight 1, retain weight 0.1 as the authors
 state them. open-unlearning's class and documentation agree with them, its configuration has 0.1 and 1.
-p^saturation lets go of tokens that are no longer likely, (1 - p)^importance of tokens that could not be otherwise: an answer known by heart, p near 1, starts slowly.
+p^saturation lets go of tokens that are no longer likely, (1 - p)^importance of tokens that could not
+be otherwise: an answer known by heart, p near 1, starts slowly.
 """
 
 from __future__ import annotations
