@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from audit.core.seeds import derive, generator
+from audit.core.seeds import derive, some
 from audit.models.batches import Example
 from audit.models.language_model import LanguageModel
 from audit.models.localisation import Effects, attribution, tracing
@@ -43,6 +43,5 @@ class Located:
         self, model: LanguageModel, forget: Sequence[Example], retain: Sequence[Example], seed: int
     ) -> tuple[str, ...]:
         """Return the parts as ``localisation.parts`` names them; E292 or E293 where there is nothing to find."""
-        chosen = generator(seed, "located").permutation(len(forget))[:MOST]
-        given = pairs(model, [forget[index] for index in sorted(chosen)], retain)
+        given = pairs(model, some(forget, MOST, seed, "located"), retain)
         return _WAYS[self.by](model, given, derive(seed, "located")).largest(self.share)

@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
-from audit.core.seeds import derive, generator
+from audit.core.seeds import derive, some
 from audit.methods.base import METHODS
 from audit.methods.drivers.held import held, opened
 from audit.methods.drivers.policy import Policy
@@ -116,6 +116,4 @@ class RefusalBoundary:
 
     def warmed(self, forget: Sequence[Example], seed: int) -> list[Example]:
         """Return the forget sequences of stage 1, a seeded choice in the given order."""
-        count = math.ceil(self.subset * len(forget))
-        chosen = generator(seed, "rule").permutation(len(forget))[:count]
-        return [forget[index] for index in sorted(chosen)]
+        return some(forget, math.ceil(self.subset * len(forget)), seed, "rule")

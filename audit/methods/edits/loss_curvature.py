@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar
 from audit.core.lazy import lazy
 from audit.core.seeds import derive
 from audit.methods.base import METHODS
-from audit.methods.edits.reach import consulted, demand_retain, projections_in
+from audit.methods.edits.reach import consulted, demand_retain, leading_out, projections_in
 from audit.models.curvature import Factors, batches, kfac
 from audit.models.layers import Linear
 from audit.models.load import LanguageModel
@@ -92,6 +92,5 @@ class CurvatureEdit:
 
 def entering(projections: Mapping[str, Linear]) -> dict[str, Linear]:
     """Return the feed-forward projections but the last of each block, which leads out."""
-    inside = [name for name in projections if ".mlp." in name]
-    last = {name.partition(".mlp.")[0]: name for name in inside}
-    return {name: projections[name] for name in inside if name not in last.values()}
+    out = leading_out(projections)
+    return {name: one for name, one in projections.items() if ".mlp." in name and name not in out}

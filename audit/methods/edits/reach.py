@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from audit.core.errors import AuditError
-from audit.core.seeds import generator
+from audit.core.seeds import some
 from audit.models.layers import Linear, linears
 from audit.models.load import LanguageModel
 from audit.models.scope import Scope
@@ -15,9 +15,7 @@ from audit.models.training import Budget, Example
 
 def consulted(examples: Sequence[Example], budget: Budget, seed: int, name: str) -> list[Example]:
     """Return at most ``budget.steps`` times ``budget.batch`` sequences, a seeded choice in the given order."""
-    size = min(len(examples), budget.steps * budget.batch)
-    chosen = generator(seed, name).permutation(len(examples))[:size]
-    return [examples[index] for index in sorted(chosen)]
+    return some(examples, budget.steps * budget.batch, seed, name)
 
 
 def weights_in(scope: Scope, model: LanguageModel) -> dict[str, Any]:
@@ -37,6 +35,11 @@ def projections_in(scope: Scope, model: LanguageModel) -> dict[str, Linear]:
             "name blocks, such as @layers(0:2)",
         )
     return found
+
+
+def leading_out(names: Iterable[str]) -> list[str]:
+    """Return of names of projections the last feed-forward one of every block: its result leaves the part."""
+    return list({name.partition(".mlp.")[0]: name for name in names if ".mlp." in name}.values())
 
 
 def demand_retain(retain: Sequence[Example], name: str) -> None:

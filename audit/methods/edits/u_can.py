@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from audit.core.lazy import lazy
 from audit.methods.base import METHODS
-from audit.methods.edits.reach import consulted, demand_retain, projections_in, weights_in
+from audit.methods.edits.reach import consulted, demand_retain, leading_out, projections_in, weights_in
 from audit.models.batches import Batch
 from audit.models.curvature import batches
 from audit.models.layers import Linear, hidden_states
@@ -112,9 +112,8 @@ def _maps(model: LanguageModel, scope: Scope) -> dict[str, Linear]:
         free = weights_in(scope, model)
         modules = model.network.named_modules()
         return {n: Linear(n, m, False) for n, m in modules if ".lora_B." in n and f"{n}.weight" in free}
-    inside = {name: one for name, one in projections_in(scope, model).items() if ".mlp." in name}
-    last = {name.partition(".mlp.")[0]: name for name in inside}
-    return {name: inside[name] for name in last.values()}
+    found = projections_in(scope, model)
+    return {name: found[name] for name in leading_out(found)}
 
 
 def _activity(

@@ -20,7 +20,7 @@ from typing import ClassVar
 import numpy as np
 
 from audit.core.errors import AuditError
-from audit.core.seeds import generator
+from audit.core.seeds import some
 from audit.data.records import Probe
 from audit.methods.base import POSTS
 from audit.methods.post.path import Line
@@ -78,8 +78,7 @@ class MixedTowardsStart:
                 return
 
     def _probes(self, tune: Sequence[Example], seed: int) -> list[Probe]:
-        order = generator(seed, "uwc").permutation(len(tune))[: self.sequences]
-        chosen = [tune[index] for index in sorted(order)]
+        chosen = some(tune, self.sequences, seed, "uwc")
         return [Probe(e.key, "retained", e.question, e.answer) for e in chosen]
 
 
