@@ -114,7 +114,9 @@ class Transform(Protocol):
 
     ``needs`` names the terms without which it has no meaning: ``forget``, ``retain``. ``cost`` multiplies the
     cost of the method's step (a count of forwards and backwards, not a measurement). ``never`` says in one
-    sentence when it leaves the update as it is.
+    sentence when it leaves the update as it is. ``gradients`` says what it does with those it is given: ``kept``,
+    handed on, or masked where the update is masked as well; ``changed``; ``afresh``, it takes its own, so that
+    what a step to its left changed would be lost (refused, E295).
     """
 
     name: ClassVar[str]
@@ -122,6 +124,7 @@ class Transform(Protocol):
     evidence: ClassVar[Evidence]
     needs: ClassVar[frozenset[str]]
     never: ClassVar[str]
+    gradients: ClassVar[Literal["kept", "changed", "afresh"]]
 
     @property
     def cost(self) -> float:

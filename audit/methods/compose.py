@@ -15,6 +15,8 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import reprlib
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +26,7 @@ from audit.core.progress import NullProgress, Progress
 from audit.core.registry import Call, Registry, canonical, construct, parse_call, short
 from audit.methods.base import METHODS, POSTS, STEPS, WEIGHTINGS, Edit, default_budget, spends
 from audit.methods.grammar import split
+from audit.methods.sense import refuse_senseless
 from audit.models.checkpoints import Checkpoints
 from audit.models.load import LanguageModel
 from audit.models.scope import Scope, parse_scope
@@ -99,8 +102,9 @@ def parse_recipe(text: str) -> Recipe:
     ------
     AuditError: E110 an unknown part, E111 not of the form, E112 a wrong parameter, E260
         parts in the wrong order, E261 a part in another's place, E262 a step twice, E263 steps on an edit,
-        E264 a step without the term it works on, E265 an edit that fits no adapter, E220 a weighting on an edit,
-        E221 a weighting without a forget term, E464 to E466 a step that the training does not stop after,
+        E264 a step without the term it works on, E295 a step that undoes another, E265 an edit that fits no
+        adapter, E220 a weighting on an edit, E221 a weighting without a forget term, E464 to E466 a step that the
+        training does not stop after,
         and the scope's own.
 
     """
@@ -119,7 +123,7 @@ def parse_recipe(text: str) -> Recipe:
         _built(parts.weighting, WEIGHTINGS) if parts.weighting else None,
         parts.at,
     )
-    _refuse_senseless(recipe)
+    refuse_senseless(recipe)
     return dataclasses.replace(recipe, at=None) if recipe.at == recipe.budget.steps else recipe
 
 
@@ -190,66 +194,6 @@ def _refuse_misplaced(name: str, wanted: Registry[Any]) -> None:
             )
 
 
-def _refuse_senseless(recipe: Recipe) -> None:
-    """Refuse combinations that name existing parts but mean nothing."""
-    method, budget, names = recipe.method, recipe.budget, [step.name for step in recipe.steps]
-    if recipe.at is not None:
-        _refuse_no_checkpoint(recipe, recipe.at)
-    if len(set(names)) < len(names):
-        raise AuditError("E262", f"steps are {', '.join(names)}", "name each step once")
-    if isinstance(method, Edit):
-        if names:
-            raise AuditError(
-                "E263",
-                f"{method.name} is an edit, it has no updates for {names[0]} to change",
-                "add steps to an objective such as npo",
-            )
-        if recipe.weighting is not None:
-            raise AuditError(
-                "E220",
-                f"{method.name} owns its training, {recipe.weighting.name} cannot weigh its forget sequences",
-                "put weightings on an objective such as npo",
-            )
-        if recipe.scope.kind == "lora" and not method.adapts:
-            raise AuditError(
-                "E265",
-                f"{method.name} changes weights that are there, an adapter begins empty",
-                f"leave @{recipe.scope} out",
-            )
-        return
-    terms = {
-        "forget": budget.forget_weight > 0,
-        "retain": budget.retain_weight > 0 and "retain" in method.needs,
-    }
-    if recipe.weighting is not None and not terms["forget"]:
-        raise AuditError(
-            "E221",
-            f"{recipe.weighting.name} weighs forget sequences, forget_weight is 0",
-            "give a forget_weight above 0 or leave the weighting out",
-        )
-    for step in recipe.steps:
-        for side in sorted(step.needs):
-            if not terms[side]:
-                raise AuditError(
-                    "E264",
-                    f"{step.name} works on the {side} gradient, {method.name} computes none here",
-                    f"choose a method with a {side} term, such as graddiff, and a {side}_weight above 0",
-                )
-
-
-def _refuse_no_checkpoint(recipe: Recipe, at: int) -> None:
-    if isinstance(recipe.method, Edit):
-        raise AuditError(
-            "E465", f"{recipe.method.name} is an edit, it has no weights at step {at}", "leave `at` out"
-        )
-    if not 1 <= at <= recipe.budget.steps:
-        raise AuditError(
-            "E466",
-            f"a training of {recipe.budget.steps} steps has no checkpoint at {at}",
-            f"name a step from 1 to {recipe.budget.steps}, or train longer",
-        )
-
-
 def _refuse_unknown(call: Call, known: list[str]) -> None:
     for key in call.keywords:
         if key not in known:
@@ -302,9 +246,11 @@ def _typed(owner: str, parameter: tuple[str, str], value: Any) -> Any:
     name, wanted = parameter
     if wanted not in ("float", "int"):
         return value
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    most = 2**53 if wanted == "int" else sys.float_info.max  # comparing, unlike math.isfinite, takes any int
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= most
     if not number or (wanted == "int" and value != int(value)):
-        raise AuditError("E112", f"{owner}: {name} is {value!r}, not a finite {wanted}", "give a number")
+        found = reprlib.repr(value)
+        raise AuditError("E112", f"{owner}: {name} is {found}, not a finite {wanted}", "give a number")
     return float(value) if wanted == "float" else int(value)
 
 

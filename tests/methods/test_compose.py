@@ -78,9 +78,9 @@ def test_a_wrong_recipe_is_a_coded_error_with_its_remedy(text, code, words):
 
 
 def test_steps_scope_and_post_calibration_stand_around_the_method():
-    recipe = parse_recipe("npo(lr=0.001) + pcgrad + sam(0.02) @layers(0:2).mlp > uwc(0.9)")
-    assert [step.name for step in recipe.steps] == ["pcgrad", "sam"]
-    assert recipe.steps[1].rho == 0.02
+    recipe = parse_recipe("npo(lr=0.001) + sam(0.02) + pcgrad @layers(0:2).mlp > uwc(0.9)")
+    assert [step.name for step in recipe.steps] == ["sam", "pcgrad"]
+    assert recipe.steps[0].rho == 0.02
     assert str(recipe.scope) == "layers(0:2).mlp"
     assert recipe.post.retention == 0.9
 

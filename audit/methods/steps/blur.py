@@ -33,6 +33,7 @@ class BilevelDirection:
     cost: ClassVar[float] = 1.0
     needs: ClassVar[frozenset[str]] = frozenset({"forget", "retain"})
     never: ClassVar[str] = "the gradients are orthogonal and gamma is 1"
+    gradients: ClassVar[str] = "changed"
 
     def __post_init__(self) -> None:
         if not self.gamma >= 0:

@@ -45,6 +45,7 @@ class CircuitAware:
     cost: ClassVar[float] = 1.05
     needs: ClassVar[frozenset[str]] = frozenset({"forget", "retain"})
     never: ClassVar[str] = "share is 1, only projections are in scope and the gradients do not conflict"
+    gradients: ClassVar[str] = "changed"
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:

@@ -34,6 +34,7 @@ class RectifiedGradient:
     cost: ClassVar[float] = 1.0
     needs: ClassVar[frozenset[str]] = frozenset({"forget", "retain"})
     never: ClassVar[str] = "the update does not go against the running mean"
+    gradients: ClassVar[str] = "changed"
 
     def __post_init__(self) -> None:
         if not 0 < self.gamma <= 1:

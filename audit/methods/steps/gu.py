@@ -44,6 +44,7 @@ class Disentangled:
     cost: ClassVar[float] = 1.05
     needs: ClassVar[frozenset[str]] = frozenset({"forget", "retain"})
     never: ClassVar[str] = "AdamW's step raises no retain loss to first order"
+    gradients: ClassVar[str] = "kept"
 
     def __post_init__(self) -> None:
         if self.history < 0:

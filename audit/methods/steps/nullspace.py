@@ -44,6 +44,7 @@ class NullSpaceProjection:
     cost: ClassVar[float] = 1.0
     needs: ClassVar[frozenset[str]] = frozenset()
     never: ClassVar[str] = "relaxation is 1, or no feed-forward projection is in scope"
+    gradients: ClassVar[str] = "kept"
 
     def __post_init__(self) -> None:
         if not (0 <= self.relaxation <= 1 and 0 <= self.threshold <= 1):

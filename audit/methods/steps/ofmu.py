@@ -43,6 +43,7 @@ class TwoLoops:
     evidence: ClassVar[str] = "experimental"
     needs: ClassVar[frozenset[str]] = frozenset({"forget", "retain"})
     never: ClassVar[str] = "never: without climb and penalty the retain gradient alone is left"
+    gradients: ClassVar[str] = "afresh"
 
     def __post_init__(self) -> None:
         if self.inner_steps < 0 or not self.inner_lr > 0 or min(self.similarity, self.penalty) < 0:

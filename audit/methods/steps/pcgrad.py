@@ -30,6 +30,7 @@ class GradientSurgery:
     cost: ClassVar[float] = 1.0
     needs: ClassVar[frozenset[str]] = frozenset({"forget", "retain"})
     never: ClassVar[str] = "the gradients do not conflict"
+    gradients: ClassVar[str] = "changed"
 
     def transform(
         self, update: Update, forget: list[Tensor], retain: list[Tensor]

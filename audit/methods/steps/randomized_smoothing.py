@@ -32,6 +32,7 @@ class RandomizedSmoothing:
     evidence: ClassVar[str] = "paper"
     needs: ClassVar[frozenset[str]] = frozenset({"forget"})
     never: ClassVar[str] = "sigma is 0"
+    gradients: ClassVar[str] = "afresh"
 
     def __post_init__(self) -> None:
         if not self.sigma >= 0 or self.draws < 1:

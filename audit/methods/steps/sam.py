@@ -30,6 +30,7 @@ class SharpnessAware:
     cost: ClassVar[float] = 1.5
     needs: ClassVar[frozenset[str]] = frozenset({"forget"})
     never: ClassVar[str] = "rho is 0, or the forget gradient is"
+    gradients: ClassVar[str] = "afresh"
 
     def __post_init__(self) -> None:
         if not self.rho >= 0:

@@ -41,6 +41,7 @@ class SalientNeurons:
     cost: ClassVar[float] = 1.0
     needs: ClassVar[frozenset[str]] = frozenset({"forget"})
     never: ClassVar[str] = "share is 1 and every neuron has a forget gradient"
+    gradients: ClassVar[str] = "kept"
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:

@@ -41,6 +41,7 @@ class TamperResistance:
     evidence: ClassVar[str] = "experimental"
     needs: ClassVar[frozenset[str]] = frozenset({"forget"})
     never: ClassVar[str] = "weight is 0"
+    gradients: ClassVar[str] = "changed"
 
     def __post_init__(self) -> None:
         if not (self.weight >= 0 and 1 <= self.every <= self.attack_steps and self.attack_lr > 0):
