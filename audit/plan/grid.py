@@ -10,17 +10,22 @@ costs evidence and not honesty.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
+import reprlib
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from audit.core.errors import AuditError
-from audit.methods.base import POSTS
+from audit.core.registry import parse_call
+from audit.methods.base import METHODS, POSTS
 from audit.methods.compose import parse_recipe
 from audit.methods.grammar import split
+from audit.models.training import Budget
 
 SWEEP = "sweep"
 TRAJECTORY = "trajectory"
@@ -43,9 +48,9 @@ def expand(candidates: Any) -> Any:
 def recipes(sweep: Mapping[str, Any]) -> list[str]:
     """Return the recipes of one sweep, shortest texts, all different."""
     texts = _bases(sweep[SWEEP])
-    values = {
-        name: _values(str(name), given) for name, given in sweep.items() if name not in (SWEEP, TRAJECTORY)
-    }
+    named = {_name(name): given for name, given in sweep.items() if name not in (SWEEP, TRAJECTORY)}
+    counts = _counts(texts)
+    values = {name: _values(name, given, whole=name in counts) for name, given in named.items()}
     whole = _longest(sweep[TRAJECTORY], values) if TRAJECTORY in sweep else None
     count = len(texts) * math.prod(map(len, values.values()))
     if count > MOST:
@@ -73,7 +78,9 @@ def _is_sweep(item: Any) -> bool:
 def _bases(given: Any) -> list[str]:
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, list | tuple) or not texts or not all(isinstance(text, str) for text in texts):
-        raise AuditError("E271", f"`sweep` names a recipe or a list of recipes, got {given!r}", _FORM)
+        raise AuditError(
+            "E271", f"`sweep` names a recipe or a list of recipes, got {reprlib.repr(given)}", _FORM
+        )
     return list(texts)
 
 
@@ -82,6 +89,13 @@ def _longest(given: Any, values: Mapping[str, list[str]]) -> str | None:
     if given is False:
         return None
     counts = [value for value in values.get("steps", ()) if _number(value) is not None]
+    for value in counts:
+        if not float(value).is_integer():
+            raise AuditError(
+                "E464",
+                f"`steps` of a trajectory holds {value}",
+                "checkpoints stand after whole numbers of steps",
+            )
     if given is not True or len(counts) < max(2, len(values.get("steps", ()))):
         raise AuditError(
             "E467",
@@ -91,20 +105,38 @@ def _longest(given: Any, values: Mapping[str, list[str]]) -> str | None:
     return max(counts, key=float)
 
 
-def _values(name: str, given: Any) -> list[str]:
-    """Return the values of one parameter as they stand in a recipe."""
+def _counts(texts: list[str]) -> frozenset[str]:
+    """Return what takes whole numbers: parameters in each of these recipes, post-calibrations by their first."""
+    names = [parse_call(split(text).method).name for text in texts]
+    taken = [_types(Budget) | (_types(METHODS[name]) if name in METHODS else {}) for name in names]
+    firsts = {name: next(iter(_types(POSTS[name]).values()), "") for name in POSTS}
+    whole = [{name for name, kind in (firsts | types).items() if kind == "int"} for types in taken]
+    return frozenset(set.intersection(*whole))
+
+
+def _types(cls: Any) -> dict[str, str]:
+    return {field.name: str(field.type) for field in dataclasses.fields(cls) if field.init}
+
+
+def _name(given: Any) -> str:
+    name = str(given)
     if not name.isidentifier():
         quotes = 'put a recipe that holds a comma in quotes: {sweep: "npo(lr=1e-4, beta=0.2)"}'
         raise AuditError("E271", f"{name!r} is no parameter's name", quotes if ")" in name else _FORM)
+    return name
+
+
+def _values(name: str, given: Any, *, whole: bool) -> list[str]:
+    """Return the values of one parameter as they stand in a recipe; ``whole``: it takes whole numbers only."""
     if isinstance(given, Mapping):
-        return [_word(name, value) for value in _range(name, given)]
+        return [_word(name, value) for value in _range(name, given, counted=whole)]
     values = given if isinstance(given, list | tuple) else [given]
     if not values:
         raise AuditError("E271", f"a sweep of {name} over no values", "give a list, or leave it out")
     return [_word(name, value) for value in values]
 
 
-def _range(name: str, given: Mapping[Any, Any]) -> list[float]:
+def _range(name: str, given: Mapping[Any, Any], *, counted: bool) -> list[float]:
     """Return n numbers from low to high, evenly spaced on the named scale."""
     kinds = [kind for kind in _RANGES if kind in given]
     if len(kinds) != 1 or set(given) != {kinds[0], "n"}:
@@ -116,22 +148,21 @@ def _range(name: str, given: Mapping[Any, Any]) -> list[float]:
         above = "0 < low < high" if kinds[0] == "log" else "low < high"
         raise AuditError(
             "E272",
-            f"the range of {name} is {kinds[0]}: {ends}, n: {n}",
+            f"the range of {name} is {kinds[0]}: {reprlib.repr(ends)}, n: {reprlib.repr(n)}",
             f"give [low, high] with {above}, n >= 2",
         )
     if n > MOST:  # before so many numbers are made
-        raise AuditError("E270", f"the range of {name} has {n} values, at most {MOST} are allowed", "lower n")
+        raise AuditError(
+            "E270", f"the range of {name} has {reprlib.repr(n)} values, at most {MOST} are allowed", "lower n"
+        )
     scale = np.geomspace if kinds[0] == "log" else np.linspace
     inner = scale(float(low), float(high), n)[1:-1].tolist()
-    for values in ([low, *(_rounded(x, digits, low, high) for x in inner), high] for digits in _DIGITS):
+    for values in (
+        [low, *(round(x) if counted else float(f"{x:.{digits}g}") for x in inner), high] for digits in _DIGITS
+    ):
         if all(a < b for a, b in itertools.pairwise(values)):
             return values
     raise AuditError("E274", f"{n} values of {name} do not fit between {low} and {high}", "lower n")
-
-
-def _rounded(value: float, digits: int, low: float, high: float) -> float:
-    """Return ``value`` with few digits; whole if both ends are written whole."""
-    return round(value) if isinstance(low, int) and isinstance(high, int) else float(f"{value:.{digits}g}")
 
 
 def _number(value: Any) -> float | int | None:
@@ -142,7 +173,7 @@ def _number(value: Any) -> float | int | None:
         number = value if isinstance(value, int) else float(value)
     except ValueError:
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) <= sys.float_info.max else None  # of any int, however long
 
 
 def _word(name: str, value: Any) -> str:
@@ -154,7 +185,9 @@ def _word(name: str, value: Any) -> str:
     if isinstance(value, str) and value.isidentifier():
         return value
     raise AuditError(
-        "E271", f"a value of {name} is {value!r}", "give finite numbers, true, false or plain words"
+        "E271",
+        f"a value of {name} is {reprlib.repr(value)}",
+        "give finite numbers, true, false or plain words",
     )
 
 
@@ -165,7 +198,10 @@ def _with(text: str, values: Mapping[str, str], whole: str | None) -> str:
     """
     parts = split(text)
     posts = [*([parts.post] if parts.post else []), *(f"{k}({v})" for k, v in values.items() if k in POSTS)]
-    stops = [*([parts.at] if parts.at is not None else []), *([values["steps"]] if whole else [])]
+    stops = [
+        *([parts.at] if parts.at is not None else []),
+        *([str(int(float(values["steps"])))] if whole else []),
+    ]
     if len(posts) > 1 or len(stops) > 1:
         twice = "post-calibration" if len(posts) > 1 else "checkpoint"
         raise AuditError("E468", f"the recipes of a sweep of {text!r} have a second {twice}", "leave one out")

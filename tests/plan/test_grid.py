@@ -56,6 +56,46 @@ def test_whole_ends_give_whole_numbers():
     assert [parse_recipe(text).budget.steps for text in halves] == [1, 2, 3, 4]
 
 
+def test_only_what_is_counted_is_rounded_whole_however_the_ends_are_written():
+    """1, 2.5, 4 and 1, sqrt(10), 10 and quarters; steps written with a point are whole all the same."""
+    weights = recipes({"sweep": "npo", "retain_weight": {"linear": [1, 4], "n": 3}})
+    assert [parse_recipe(text).budget.retain_weight for text in weights] == [1, 2.5, 4]
+    rates = recipes({"sweep": "npo", "lr": {"log": [1, 10], "n": 3}})
+    assert [parse_recipe(text).budget.lr for text in rates] == [1, 3.16, 10]
+    path = recipes({"sweep": "npo", "path": {"linear": [0, 1], "n": 5}})
+    assert [parse_recipe(text).post.strength for text in path] == [0, 0.25, 0.5, 0.75, 1]
+    steps = recipes({"sweep": ["npo", "ga"], "steps": {"log": ["1e1", 1e3], "n": 4}})
+    assert [parse_recipe(text).budget.steps for text in steps] == [10, 46, 215, 1000] * 2
+    points = recipes({"sweep": "fit", "requests": {"linear": [1, 4], "n": 3}, "path": 1})
+    assert [parse_recipe(text).method.requests for text in points] == [1, 2, 4]  # 2.5 to the even one
+
+
+def test_a_base_that_needs_what_is_swept_is_read_with_it():
+    made = recipes({"sweep": "npo at 60", "steps": [90, 120]})
+    assert [(parse_recipe(text).at, parse_recipe(text).budget.steps) for text in made] == [
+        (60, 90),
+        (60, 120),
+    ]
+
+
+@pytest.mark.parametrize("name", ["lr", "steps", "beta", "path"])
+def test_a_number_beyond_all_numbers_is_refused_and_not_written_out(name):
+    far = 10**400
+    for given in ([far], {"linear": [1, far], "n": 3}, {"linear": [1, 2], "n": far}):
+        with pytest.raises(AuditError) as caught:
+            recipes({"sweep": "npo", name: given})
+        assert caught.value.code in ("E270", "E271", "E272")
+        assert len(str(caught.value)) < 300
+
+
+def test_a_trajectory_speaks_of_its_steps_and_not_of_a_recipe_nobody_wrote():
+    with pytest.raises(AuditError) as caught:
+        recipes({"sweep": "npo", "steps": [30, 1.5], "trajectory": True})
+    assert caught.value.code == "E464"
+    assert "`steps` of a trajectory holds 1.5" in caught.value.cause
+    assert recipes({"sweep": "npo", "steps": [30.0, 90], "trajectory": True})[0] == "npo(steps=90) at 30"
+
+
 def test_a_narrow_range_keeps_as_many_digits_as_tell_its_values_apart():
     made = recipes({"sweep": "ga", "lr": {"linear": [1000.1, 1000.3], "n": 3}})
     assert [parse_recipe(text).budget.lr for text in made] == [1000.1, 1000.2, 1000.3]
