@@ -1,4 +1,7 @@
-"""Sweeps: configurations of one method that differ in positive numbers only, so that a curve can join them."""
+"""Sweeps: configurations of one method that differ in positive numbers only, so that a curve can join them.
+
+A seed is no such number: nothing lies between two of them.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ def sweeps(names: Sequence[str]) -> tuple[Sweep, ...]:
 
 def _sweep(label: str, members: list[tuple[str, Recipe]]) -> Sweep:
     names, recipes = zip(*members, strict=True)
-    numbers = [{k: v for k, v in (_fields(r) | _of_post(r)).items() if _positive(v)} for r in recipes]
+    numbers = [{k: v for k, v in (_fields(r) | _of_post(r)).items() if _tunable(k, v)} for r in recipes]
     varying = tuple(name for name in numbers[0] if len({n[name] for n in numbers}) > 1)
     return Sweep(
         label=label,
@@ -94,10 +97,10 @@ def _label(key: _Key, keys: list[_Key]) -> str:
 def _fixed(recipe: Recipe) -> _Key:
     """Return what all members of a sweep share: method, surroundings, words, and numbers without a logarithm."""
     fields = _fields(recipe)
-    words = tuple((k, _POSITIVE if _positive(v) else str(v)) for k, v in fields.items())
+    words = tuple((k, _POSITIVE if _tunable(k, v) else str(v)) for k, v in fields.items())
     around = [dataclasses.replace(recipe, post=None).around]
     if recipe.post is not None:
-        held = [f"{name}={value}" for name, value in _of_post(recipe).items() if not _positive(value)]
+        held = [f"{name}={value}" for name, value in _of_post(recipe).items() if not _tunable(name, value)]
         around += [">", recipe.post.name, *held]
     return (recipe.method.name, " ".join(around), words)
 
@@ -113,8 +116,10 @@ def _of_post(recipe: Recipe) -> dict[str, Any]:
     return {} if post is None else {f"{post.name}.{k}": v for k, v in dataclasses.asdict(post).items()}
 
 
-def _positive(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+def _tunable(name: str, value: Any) -> bool:
+    """Whether a value is a positive number on a scale; a seed is a name, however it is spelled."""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    return number and name.rpartition(".")[2] != "seed"
 
 
 def _with(item: Any, given: dict[str, float]) -> Any:

@@ -71,3 +71,10 @@ def test_strengths_of_a_path_lie_on_one_curve_and_other_post_calibrations_beside
     assert path.recipe((0.375,)) == "npo > path(strength=0.375)"
     assert (plain.names, uwc.names) == (names[2:3], names[3:])
     assert [sweep.label for sweep in (path, plain, uwc)] == ["npo @all > path", "npo @all", "npo @all > uwc"]
+
+
+def test_seeds_are_names_and_no_curve_joins_them():
+    found = sweeps(named("retrain(seed=1)", "retrain(seed=2)", "retrain(seed=3)"))
+    assert [(sweep.label, sweep.parameters) for sweep in found] == [
+        (f"retrain(seed={seed})", ()) for seed in (1, 2, 3)
+    ]
