@@ -12,6 +12,7 @@ import difflib
 import importlib
 import keyword
 import pkgutil
+import reprlib
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -101,7 +102,7 @@ def parse_call(text: str) -> Call:
     )
     try:
         node = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError):  # ValueError: a null byte
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # a null byte; brackets without end
         raise bad from None
     if isinstance(node, ast.Name):
         return Call(node.id, (), {})
@@ -135,10 +136,34 @@ def construct(cls: type[T], call: Call, *, kind: str) -> T:
         if key in values:
             raise AuditError("E112", f"{kind} {call.name} got {key!r} twice", "give it once")
         values[key] = value
+    if missing := [name for name, field in _required(cls).items() if name not in values]:
+        words = _words_of(_required(cls)[missing[0]])
+        known = f"{call.name}({words[0]}); {missing[0]} is one of {', '.join(words)}" if words else ""
+        hint = f"write for example {known}" if known else _takes(call.name, fields)
+        raise AuditError("E112", f"{kind} {call.name} needs {' and '.join(missing)}", hint)
     try:
         return cls(**values)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise AuditError("E112", f"{kind} {call.name}: {error}", _takes(call.name, fields)) from None
+    except (TypeError, OverflowError):  # Python's own words are about Python
+        given = ", ".join(f"{name}={reprlib.repr(value)}" for name, value in values.items())
+        cause = f"{kind} {call.name}: {given} holds a value of the wrong kind or size"
+        raise AuditError("E112", cause, _takes(call.name, fields)) from None
+
+
+def _required(cls: Any) -> dict[str, Any]:
+    """Return name -> annotation of the fields without a default."""
+    return {
+        f.name: f.type
+        for f in dataclasses.fields(cls)
+        if f.init and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    }
+
+
+def _words_of(annotation: Any) -> list[str]:
+    """Return the words of an annotation such as ``Literal['a', 'b']``, none of any other."""
+    text = annotation if isinstance(annotation, str) else ""
+    return list(ast.literal_eval(text.removeprefix("Literal"))) if text.startswith("Literal[") else []
 
 
 def canonical(item: Any) -> str:

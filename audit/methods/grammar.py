@@ -12,6 +12,7 @@ _FORM = "write method * weighting + step @scope > post-calibration, in this orde
 _RANKS = {"*": 0, "+": 1, "@": 2, ">": 3}
 _ONCE = "*@>"
 _AT = re.compile(r"(.*\S)\s+at\s+(\S+)", re.DOTALL)
+_NO_STEP = re.compile(r".*\S\s+at\s*", re.DOTALL)
 
 
 class Parts(NamedTuple):
@@ -48,6 +49,9 @@ def split(text: str) -> Parts:
 def _without_at(pieces: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], int | None]:
     """Return the pieces with ``at 30`` taken off the last one before ``>``, and the step."""
     last = max((number for number, (sign, _) in enumerate(pieces) if sign != ">"), default=0)
+    for _, part in pieces:
+        if _NO_STEP.fullmatch(part):
+            raise AuditError("E464", f"nothing stands behind at in {part!r}", "write the step, as in at 30")
     found = {number: match for number, (_, part) in enumerate(pieces) if (match := _AT.fullmatch(part))}
     if not found:
         return pieces, None

@@ -1,6 +1,7 @@
 """Constructor texts: what is written reads back as the same object; the unknown is an error, never silence."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -94,7 +95,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_one(name, meant):
 
 
 def test_a_name_near_nothing_is_answered_with_all_names():
-    assert refused("zzz").remedy == "known: box, dot, even"
+    assert refused("zzz").remedy == "known: box, cut, dot, even"
 
 
 def test_an_unknown_parameter_is_answered_with_the_nearest_one():
@@ -118,11 +119,47 @@ def test_too_many_values_a_missing_one_and_an_impossible_one_are_refused():
     assert refused("even(3)").cause == "shape even: value must be even, got 3"
 
 
+@SHAPES.register("cut")
+@dataclass(frozen=True)
+class Cut:
+    way: "Literal['long', 'cross']"
+    depth: float = 1.0
+
+    def __post_init__(self):
+        if float(self.depth) < 0 or self.depth < 0:
+            raise ValueError(f"depth must not be negative, got {self.depth}")
+
+
+def test_what_is_missing_is_said_with_an_example_and_not_in_pythons_words():
+    error = refused("cut")
+    assert error.cause == "shape cut needs way"
+    assert error.remedy == "write for example cut(long); way is one of long, cross"
+    assert (refused("box()").cause, refused("box()").remedy[:14]) == (
+        "shape box needs kind",
+        "box takes kind",
+    )
+
+
+@pytest.mark.parametrize("depth", ["[1]", "none", "1" + "0" * 400])
+def test_a_value_of_the_wrong_kind_or_size_is_refused_in_few_plain_words(depth):
+    error = refused(f"cut(long, depth={depth})")
+    assert error.code == "E112"
+    assert "wrong kind or size" in error.cause
+    assert "not supported" not in str(error)
+    assert len(str(error)) < 200
+
+
+@pytest.mark.parametrize("text", ["-" * 100_000 + "1", "[" * 1000, "box(" + "[" * 500 + "]" * 500 + ")"])
+def test_brackets_without_end_are_refused_with_a_code(text):
+    with pytest.raises(AuditError, match="E111"):
+        parse_call(text)
+
+
 def test_a_name_is_registered_once():
     with pytest.raises(ValueError, match="'box' is registered twice"):
         SHAPES.register("box")(Dot)
     assert "box" in SHAPES
-    assert list(SHAPES) == ["box", "dot", "even"]
+    assert list(SHAPES) == ["box", "cut", "dot", "even"]
 
 
 def test_the_canonical_text_writes_every_field_and_the_short_one_only_what_differs():
