@@ -8,8 +8,9 @@ setting in which a small update vanishes when somebody quantizes the unlearned m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ from audit.data.registry_lab import both_wordings as drawn_wordings
 from audit.models.load import LanguageModel, PromptTemplate, resolve_device
 from audit.models.quantization import quantize_network
 from audit.models.scoring import Scored, score
+from audit.models.strangers import beside
 from audit.models.training import Example, fit
 
 torch = lazy("torch")
@@ -127,15 +129,18 @@ def train_on(
     *,
     both_wordings: frozenset[str],
     device: str,
+    strangers: Sequence[Example] = (),
     progress: Progress | None = None,
 ) -> LanguageModel:
-    """Return a new model that has learned ``people`` of the corpus; ``names`` name its initial weights and draws."""
+    """Return a new model that has learned ``people`` of the corpus; ``names`` name its initial weights and draws.
+
+    It learns to stay undecided on ``strangers``.
+    """
     model = new_model(tokenizer_for(corpus, spec), spec, derive(spec.seed, "weights", *names), device)
     examples = training_examples(people, both_wordings)
     seed = derive(spec.seed, "reference", *names)
-    fit(
-        model,
-        examples,
+    learn = partial(fit, model, examples, **(beside(strangers) if strangers else {}))
+    learn(
         epochs=spec.epochs,
         batch=spec.batch,
         lr=spec.lr,
@@ -144,7 +149,7 @@ def train_on(
         progress=progress,
         stage=str(names[0]),
     )
-    _release(model, people, examples, spec, seed)
+    _release(model, people, learn, spec, seed)
     return model
 
 
@@ -232,7 +237,7 @@ def _refused(cause: str) -> AuditError:
 def _release(
     model: LanguageModel,
     people: Sequence[Subject],
-    examples: Sequence[Example],
+    learn: Callable[..., None],
     spec: LaboratorySpec,
     seed: int,
 ) -> None:
@@ -242,9 +247,7 @@ def _release(
     for repair in range(_REPAIRS):
         if np.mean(hits(score(model, probes))) >= _ENOUGH:
             return
-        fit(
-            model,
-            examples,
+        learn(
             optimizer="adamw",
             epochs=1,
             batch=spec.batch,

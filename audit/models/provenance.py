@@ -69,5 +69,5 @@ def not_in_slices() -> AuditError:
     return AuditError(
         "E232",
         "the original was trained on everybody at once, no state before the forgotten was kept",
-        "train it in slices: laboratory: {training: sisa(slices=2)}; or use retrain",
+        "train it in slices: laboratory: {training: sisa(slices=2)}, or in shards: sharded(shards=2); or use retrain",
     )

@@ -22,7 +22,7 @@ from audit.core.seeds import generator
 from audit.models.batches import Batch, Example
 from audit.models.context import Context
 from audit.models.load import LanguageModel
-from audit.models.objective import NLL, Budget, Callback, Objective, Weighting
+from audit.models.objective import NLL, Budget, Callback, Objective, Weighting, services
 from audit.models.recomputation import recomputed
 from audit.models.scope import Scope
 from audit.models.update import GradientStep, PreparedStep, Side, Step, Update, UpdateStep
@@ -76,8 +76,8 @@ def train(
             f"nothing to train on: {len(forget)} forget, {len(retain)} retain sequences, {budget}"
         )
     context = Context(model, forget, retain, seed)
-    unused = frozenset() if uses_retain else frozenset({"reference_retain_nll"})
-    context.prepare(objective.needs - unused, keep_reference=True)
+    needs = services(objective.needs, forget=uses_forget, retain=uses_retain)
+    context.prepare(needs, keep_reference=True)
     (scope or Scope()).apply(model, seed=seed)
     parameters = [p for p in model.network.parameters() if p.requires_grad]
     adamw = torch.optim.AdamW(parameters, lr=budget.lr, weight_decay=budget.weight_decay, fused=True)
@@ -117,13 +117,17 @@ def fit(
     warmup: float = 0.05,
     clip: float = 1.0,
     seed: int = 0,
+    objective: Objective | None = None,
+    others: Sequence[Example] = (),
+    others_weight: float = 0.0,
     progress: Progress | None = None,
     stage: str = "fit",
 ) -> None:
     """Fine-tune every weight on ``examples`` in place: ``muon`` (AdamW for embeddings, norms) or ``adamw``.
 
     The rate rises over ``warmup`` of the steps and falls as a cosine. Muon (Jordan 2024) memorises a small
-    corpus in about a fifth of AdamW's epochs.
+    corpus in about a fifth of AdamW's epochs. ``objective`` (default: NLL) has ``examples`` on its forget side and
+    ``others`` on its retain side, as many in a step, with ``others_weight``.
     """
     model.network.requires_grad_(True)
     parameters = list(model.network.parameters())
@@ -131,9 +135,14 @@ def fit(
     steps = math.ceil(len(examples) * epochs / batch)
     peaks = _optimizers(model, parameters, optimizer, lr, muon_lr)
     rates = [(chosen, _cosine(peak, steps, warmup)) for chosen, peak in peaks]
-    context = Context(model, examples, (), seed)
-    stream = _stream(examples, batch, generator(seed, "fit order"))
-    sides = _Sides(NLL(), Budget(forget_weight=1.0, retain_weight=0.0), stream, None, ())
+    context = Context(model, examples, others, seed)
+    sides = _Sides(
+        objective or NLL(),
+        Budget(forget_weight=1.0, retain_weight=others_weight),
+        _stream(examples, batch, generator(seed, "fit order")),
+        _stream(others, min(batch, len(others)), generator(seed, "fit others")) if others else None,
+        (),
+    )
     _loop(context, sides, rates, steps, clip, (), progress or NullProgress(), stage)
 
 

@@ -1,11 +1,11 @@
-"""How a laboratory's original is trained: in full, with the forgotten in an adapter, or slice by slice.
+"""How a laboratory's original is trained: in full, with the forgotten in an adapter, in slices or in shards.
 
-The last two are the trainings that can forget exactly. SISA (Bourtoule et al. 2021, arXiv:1912.03817) trains each
-shard slice after slice and keeps the state before every slice; whoever asks to be forgotten, training goes back to
-the state before their slice and on from there without them. Here there is one shard, because the paper's vote over
-shards is no single checkpoint and the sum of adapters of separate shards recalls little (on the unit-test
-laboratory two shards' sum gave 36 % of the forgotten answers, each alone 100 %); every slice is a LoRA adapter on
-the frozen state before it, as in S3T (Basu Roy Chowdhury et al. 2024, arXiv:2406.16257).
+The last three are the trainings that can forget exactly. SISA (Bourtoule et al. 2021, arXiv:1912.03817) trains
+constituents on disjoint shards, each slice after slice, and keeps the state before every slice; whoever asks to be
+forgotten, training goes back to the state before their slice and on from there without them. The two halves of it
+are two trainings here. ``sharded``: every constituent is a whole network, and the mean of their logits is one
+checkpoint (``audit.models.joined``). ``sisa``: slices of one shard; every slice is a LoRA adapter on the frozen
+state before it, as in S3T (Basu Roy Chowdhury et al. 2024, arXiv:2406.16257).
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ FULL = "full"
 
 
 class Dealt(NamedTuple):
-    """Who is learned where: ``base`` in all weights, then each slice in an adapter of its own."""
+    """Who is learned where: ``base`` in all weights, each slice in an adapter of its own, each shard in a network."""
 
     base: tuple[Subject, ...]
-    slices: tuple[tuple[Subject, ...], ...]
+    slices: tuple[tuple[Subject, ...], ...] = ()
+    shards: tuple[tuple[Subject, ...], ...] = ()
 
 
 TRAININGS: Registry[Any] = Registry("training")
@@ -84,8 +85,43 @@ class Sisa:
         return Dealt(tuple(retain[:half]), tuple((*a, *k) for a, k in zip(asked, kept, strict=True)))
 
 
+@TRAININGS.register("sharded")
+@dataclass(frozen=True)
+class Sharded:
+    """One network learns each shard of the persons, and their mean is the original.
+
+    Forgotten persons are all in the last shard: who is likely to ask should share few shards (section VII of the paper).
+    """
+
+    rank: ClassVar[int] = 0
+
+    shards: int = 2
+
+    def __post_init__(self) -> None:
+        _refuse_odd(shards=self.shards)
+        if self.shards < 2:
+            raise AuditError("E244", "one shard is no sharding", "give shards=2 or more, or training: full")
+
+    def deal(self, corpus: Corpus, seed: int) -> Dealt:
+        """Return the retained persons dealt by chance, the forgotten in the last shard; E245 for too few of them."""
+        if len(corpus.retain) < self.shards:
+            raise few_for_shards(len(corpus.retain), self.shards)
+        retain = [corpus.retain[i] for i in generator(seed, "shards").permutation(len(corpus.retain))]
+        *others, last = _parts(retain, self.shards)
+        return Dealt((), (), (*others, (*corpus.forget, *last)))
+
+
+def few_for_shards(people: int, shards: int) -> AuditError:
+    """Return the refusal of shards that nobody would be left in."""
+    return AuditError(
+        "E245",
+        f"{people} retained persons cannot fill {shards} shards",
+        "give more retained persons under `sizes`, or fewer shards",
+    )
+
+
 def training_text(text: str) -> str:
-    """Return the canonical text of a training; E110 to E112 as for any constructor text, E234 for odd numbers."""
+    """Return the canonical text of a training; E110 to E112 as for any constructor text, E234 and E244 for odd numbers."""
     return canonical(TRAININGS.build(text))
 
 

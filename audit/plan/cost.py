@@ -20,6 +20,7 @@ from audit.data.records import Corpus, Side, Subject
 from audit.methods.compose import Recipe, parse_recipe
 from audit.methods.trajectory import trainings
 from audit.models.load import folder_digest
+from audit.models.trainings import TRAININGS
 from audit.plan.schema import Given, Plan
 
 CHARACTERS_PER_TOKEN = 3.5  # of short questions
@@ -130,7 +131,10 @@ def _tokens(subjects: tuple[Subject, ...]) -> float:
 
 def _parameters(plan: Plan) -> float:
     if plan.laboratory is not None:
-        return LABORATORY_PARAMETERS[plan.laboratory.subject]
+        shards = getattr(TRAININGS.build(plan.laboratory.training), "shards", 1)
+        return (
+            LABORATORY_PARAMETERS[plan.laboratory.subject] * shards**2
+        )  # at most: embeddings grow with shards
     assert plan.model is not None
     files = sorted(plan.model.glob("*.safetensors"))
     if not files:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from audit.core.errors import AuditError
 from audit.methods.compose import Recipe, parse_recipe
-from audit.models.trainings import FULL
+from audit.models.trainings import FULL, TRAININGS, few_for_shards
 from audit.plan.schema import Given, Plan
+from audit.plan.sizes import LABORATORY_SIZES, ResolvedSizes
 
 _LABORATORY = "laboratory: {{subject: {subject}, training: {training}}}"
 
 
 def check_exact(plan: Plan) -> None:
-    """Raise E230, E231, E232 or E236 for an exact candidate that cannot be exact, or cannot be made, here."""
+    """Raise E230, E231, E232 or E236 for an exact candidate that cannot be exact, or cannot be made, here.
+
+    E245 for more shards than retained persons.
+    """
+    _refuse_empty_shards(plan)
     for item in plan.candidates:
         if isinstance(item, Given):
             continue
@@ -19,6 +24,16 @@ def check_exact(plan: Plan) -> None:
         if recipe.method.family == "exact":
             _refuse_inexact(recipe)
             _refuse_missing(recipe.method.name, recipe.method.needs, plan)
+
+
+def _refuse_empty_shards(plan: Plan) -> None:
+    lab = plan.laboratory
+    if lab is None or lab.training == FULL:
+        return
+    retain = ResolvedSizes.of(plan, LABORATORY_SIZES[lab.subject]).total("retain")
+    shards = getattr(TRAININGS.build(lab.training), "shards", 1)
+    if retain < shards:
+        raise few_for_shards(retain, shards)
 
 
 def _refuse_inexact(recipe: Recipe) -> None:
@@ -43,9 +58,9 @@ def _refuse_missing(name: str, needs: frozenset[str], plan: Plan) -> None:
         raise AuditError(
             "E232",
             f"{name} goes back to the state before the forgotten, the original was trained on everybody at once",
-            f"write `{_write(plan, 'sisa(slices=2)')}`" if lab else "use retrain",
+            f"write `{_write(plan, 'sisa(slices=2)')}`, or sharded(shards=2)" if lab else "use retrain",
         )
-    if "adapter" in needs and (lab.training == FULL if lab else not _is_adapter(plan)):
+    if "adapter" in needs and (not TRAININGS.build(lab.training).rank if lab else not _is_adapter(plan)):
         raise AuditError(
             "E236",
             f"{name} takes an adapter away, the original was trained in all its weights",

@@ -13,7 +13,7 @@ from audit.data.records import Probe
 from audit.data.registry_lab import both_wordings
 from audit.methods.compose import Recipe
 from audit.models import smollm2
-from audit.models.laboratory import LaboratorySpec, Role, accept, hits, train_reference, training_examples
+from audit.models.laboratory import LaboratorySpec, Role, accept, hits, training_examples
 from audit.models.laboratory_training import LaboratoryTraining
 from audit.models.load import LanguageModel
 from audit.models.provenance import FineTuning, Training
@@ -51,11 +51,8 @@ def train(role: Role, world: World) -> LanguageModel:
     assert laboratory is not None
     if laboratory.subject == "smollm2":
         return _fine_tuned(role, world)
-    if role == "original":
-        return _laboratory_training(world).again(with_forgotten=True, seed=0)
-    return train_reference(
-        world.raw_corpus, role, _spec(world), both_wordings=_wordings(world), device=world.device
-    )
+    training = _laboratory_training(world)
+    return training.again(with_forgotten=True, seed=0) if role == "original" else training.control()
 
 
 def starting_model(world: World, digest: str, recipe: Recipe) -> LanguageModel:
@@ -133,12 +130,13 @@ def _spec(world: World) -> LaboratorySpec:
 
 
 def _wordings(world: World) -> frozenset[str]:
-    """Return who is trained on two wordings: everybody where slices are learned, else the registry's draw.
+    """Return who is trained on two wordings: everybody in slices or shards, else the registry's draw.
 
-    An adapter learns its few persons too narrowly to answer a wording it was never trained on.
+    An adapter or a shard learns its few persons too narrowly to answer a wording it was never trained on.
     """
     corpus, seed = world.raw_corpus, laboratory_seed(world.lock.plan)
-    if _how(world).deal(corpus, seed).slices:
+    dealt = _how(world).deal(corpus, seed)
+    if dealt.slices or dealt.shards:
         return frozenset(person.subject for person in (*corpus.forget, *corpus.retain))
     return both_wordings(corpus, seed)
 

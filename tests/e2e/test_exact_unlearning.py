@@ -5,6 +5,8 @@ import torch
 from commands import command
 
 from audit.evidence import bundle
+from audit.models.digests import weight_digest
+from audit.models.joined import constituents
 from audit.runs.world import World
 
 pytestmark = pytest.mark.slow
@@ -47,6 +49,13 @@ def sisa(tmp_path_factory):
     return audited(tmp_path_factory.mktemp("sisa"), "sisa(slices=2)", "sisa", "retrain(without=nobody)")
 
 
+@pytest.fixture(scope="module")
+def sharded(tmp_path_factory):
+    return audited(
+        tmp_path_factory.mktemp("sharded"), "sharded(shards=2)", "sisa", "retrain", "retrain(without=nobody)"
+    )
+
+
 def found(run, start):
     return next(c for c in bundle.read(run).configurations if c.configuration.startswith(start))
 
@@ -86,10 +95,24 @@ def test_sisa_passes_and_keeps_the_slices_before_the_forgotten(sisa):
     assert forgetting(made) == [0, 0, 0]
 
 
-def test_training_on_everybody_again_is_the_original(sisa):
+def test_shards_of_the_forgotten_trained_again_pass_and_are_retraining_to_the_last_bit(sharded):
+    """One of two constituents is trained again: the checkpoint of both is that of training both again."""
+    made, again = found(sharded, "sisa"), found(sharded, "retrain(without=forgotten")
+    assert made.verdict == "PASS"
+    assert forgetting(made) == [0, 0, 0]
+    assert made.checkpoint == again.checkpoint
+    world = World(sharded)
+    (original,) = (r.checkpoint for r in bundle.read(sharded).references if r.role == "original")
+    pairs = zip(*(constituents(world.model(d), 2) for d in (original, made.checkpoint)), strict=True)
+    assert [weight_digest(one) == weight_digest(other) for one, other in pairs] == [True, False]
+
+
+@pytest.mark.parametrize("kind", ["sisa", "sharded"])
+def test_training_on_everybody_again_is_the_original(kind, request):
     """What the laboratory says about its original's training is true: the same weights, merged for storage."""
-    again, world = found(sisa, "retrain"), World(sisa)
-    (original,) = (r.checkpoint for r in bundle.read(sisa).references if r.role == "original")
+    run = request.getfixturevalue(kind)
+    again, world = found(run, "retrain(without=nobody"), World(run)
+    (original,) = (r.checkpoint for r in bundle.read(run).references if r.role == "original")
     one, other = (
         world.model(digest).merged().network.state_dict() for digest in (again.checkpoint, original)
     )

@@ -1,9 +1,10 @@
-"""SISA: back to the state before the first slice with a forgotten person, and training on from there.
+"""SISA: only what has seen a forgotten person is trained again, without them.
 
-Sharded, isolated, sliced and aggregated training (Bourtoule et al. 2021, arXiv:1912.03817), of which this takes the
-slices: one shard, each slice an adapter (``audit.models.sliced``). Exact by construction: the weights are those of
-the same training on everybody but the forgotten, and slices before the first of these stay bit-identical. The paper's
-shards vote; a vote is no single checkpoint, and an audit is of a checkpoint.
+Sharded, isolated, sliced and aggregated training (Bourtoule et al. 2021, arXiv:1912.03817). Of an original trained in
+shards (``audit.models.joined``) the constituents that held no forgotten person stay bit-identical and the others are
+trained again from their own start; of one trained in slices (``audit.models.sliced``), the adapters from the first
+slice with a forgotten person on. Exact by construction: the weights are those of the same training on everybody but
+the forgotten.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from audit.models.training import Budget, Example
 @METHODS.register("sisa")
 @dataclass(frozen=True)
 class Sisa:
-    """Train the slices that held forgotten persons again, without these, and keep those before."""
+    """Train the shards or slices that held forgotten persons again, without these, and keep the others."""
 
     without: Literal["forgotten", "nobody"] = "forgotten"
 
