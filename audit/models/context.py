@@ -155,7 +155,7 @@ class Context:
 
     @property
     def start(self) -> LanguageModel:
-        """Return the frozen starting model, where ``reference_logits`` or ``reference_hidden`` is needed."""
+        """Return the frozen starting model, where its logits or hidden states are needed."""
         return self._reference.frozen("logits")
 
     def once_per_sequence(

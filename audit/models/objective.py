@@ -52,11 +52,12 @@ class Budget:
 class Objective(Protocol):
     """What training minimises: forget_weight * forget_term + retain_weight * retain_term.
 
-    ``needs`` names services: ``retain``, ``reference_nll``, ``reference_retain_nll``,
-    ``reference_logits``, ``reference_hidden``, ``refusals``, ``alternates``, ``sampled_alternates``; and
-    ``feature_means``, one pass over both sides' activations at the start, which happens whatever the
-    retain weight. Without ``retain`` the retain term is never asked for. Terms have shape () and are
-    means: they do not grow with the batch.
+    ``needs`` names services. The forget term's: ``reference_nll``, ``reference_logits``,
+    ``reference_hidden``, ``refusals``, ``alternates``, ``sampled_alternates``; and ``feature_means``, one pass
+    over both sides' activations at the start, which happens whatever the retain weight. The retain term's:
+    ``retain``, without which it is never asked for, ``reference_retain_nll``, ``reference_retain_logits``,
+    ``reference_retain_hidden``. Those of a term of weight zero are not prepared. Terms have shape () and
+    are means: they do not grow with the batch.
     """
 
     name: ClassVar[str]
@@ -69,6 +70,12 @@ class Objective(Protocol):
     def retain_term(self, context: Context, batch: Batch) -> Tensor:
         """Return the retain term of a batch of retain sequences."""
         ...
+
+
+def services(needs: frozenset[str], *, forget: bool, retain: bool) -> frozenset[str]:
+    """Return those of ``needs`` that the terms asked for use: ``forget`` and ``retain`` say which are."""
+    retains = frozenset(need for need in needs if need == "retain" or need.startswith("reference_retain_"))
+    return (needs - retains if forget else frozenset()) | (retains if retain else frozenset())
 
 
 class Weighting(Protocol):

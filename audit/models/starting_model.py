@@ -23,6 +23,9 @@ torch = lazy("torch")
 
 _CACHE_BYTES = 2 << 30  # beyond this, values of the starting model are computed again instead of kept
 _WARM_BATCH = 64
+_COPIED = frozenset(
+    f"reference_{side}{values}" for side in ("", "retain_") for values in ("logits", "hidden")
+)  # services that a likelihood per sequence is not enough for
 
 
 class StartingModel:
@@ -47,14 +50,17 @@ class StartingModel:
         if "reference_retain_nll" in needs:
             examples += context.retain_examples
         self._warm(examples)
-        if keep and needs & {"reference_logits", "reference_hidden"}:
+        if keep and needs & _COPIED:
             self.model = context.model.clone()
             self.model.network.requires_grad_(False)
 
     def frozen(self, service: str) -> LanguageModel:
         """Return the model itself; ``ValueError`` where ``service`` was not asked for in time."""
         if self.model is None:
-            raise ValueError(f"{service} of the starting model: name reference_{service} in needs")
+            raise ValueError(
+                f"{service} of the starting model: name reference_{service} in needs, "
+                f"reference_retain_{service} for a retain term"
+            )
         return self.model
 
     def nll(self, batch: Batch) -> list[Tensor]:

@@ -24,6 +24,7 @@ from audit.models.digests import weight_digest
 from audit.models.language_model import LanguageModel, PromptTemplate
 from audit.models.layers import block_output
 from audit.models.scoring import score
+from audit.models.starting_model import StartingModel
 from audit.models.training import Budget, Context, Example, Objective, fit
 
 FORGET_WORDS = ["ada", "bo", "cy", "dee", "eve", "flo", "gus", "hal"]
@@ -280,7 +281,9 @@ def test_a_batch_is_the_mean_of_its_sequences_whatever_stands_beside_them(name, 
         assert any(term(side, name, context, examples) == pytest.approx(mean, rel=1e-4) for mean in means)
 
 
-@pytest.mark.parametrize("name", [n for n in OBJECTIVES if "reference_hidden" not in METHODS[n]().needs])
+@pytest.mark.parametrize(
+    "name", [n for n in OBJECTIVES if not any("hidden" in need for need in METHODS[n]().needs)]
+)
 def test_the_prompt_counts_only_through_the_answers_likelihood(name, learned):
     short, longer = terms_by_prompt(METHODS[name](), learned)
     assert short == pytest.approx(longer, rel=1e-4, abs=1e-7)
@@ -348,6 +351,35 @@ def test_a_retain_term_of_weight_zero_costs_no_forward(name, learned):
     compared = set(RETAIN_WORDS) if "feature_means" in needs else set()
     assert names_seen(name, learned, retain_weight=0.0) == {*FORGET_WORDS, *compared}
     assert (names_seen(name, learned, retain_weight=1.0) > set(FORGET_WORDS)) == ("retain" in needs)
+
+
+WITH_RETAIN = [name for name in OBJECTIVES if "retain" in METHODS[name]().needs]
+
+
+@pytest.mark.parametrize("name", [*WITH_RETAIN, "graddiff(retain=kl)", "altpo(alternates=sampled)"])
+def test_a_forget_term_of_weight_zero_costs_no_forward(name, learned):
+    """Neither in the training nor at the start: no reference, no samples of another answer."""
+    assert names_seen(name, learned, forget_weight=0.0, retain_weight=1.0) == set(RETAIN_WORDS)
+
+
+@pytest.mark.parametrize("zero", ["forget_weight", "retain_weight"])
+@pytest.mark.parametrize("name", [*WITH_RETAIN, "graddiff(retain=kl)"])
+def test_the_starting_network_is_kept_only_where_a_term_asks_for_it(name, zero, learned, monkeypatch):
+    kept, asked, prepare, frozen = [], [], StartingModel.prepare, StartingModel.frozen
+
+    def prepared(self, needs, *, keep):
+        prepare(self, needs, keep=keep)
+        kept.extend([self] * (self.model is not None))
+
+    def given(self, service):
+        asked.extend([self] * (self.model is not self.context.model))  # not the likelihoods at the start
+        return frozen(self, service)
+
+    monkeypatch.setattr(StartingModel, "prepare", prepared)
+    monkeypatch.setattr(StartingModel, "frozen", given)
+    weights = {"forget_weight": 1.0, "retain_weight": 1.0, zero: 0.0}
+    run(name, learned, steps=1, **weights)
+    assert {id(one) for one in kept} == {id(one) for one in asked}
 
 
 def test_every_objective_satisfies_the_protocol_of_the_step_loop():

@@ -495,7 +495,7 @@ def test_hidden_states_stop_at_their_block_and_mark_padding(model):
 
 def test_hidden_states_of_both_sides_come_from_one_early_pass(llama):
     class Push:
-        name, needs = "push", frozenset({"retain", "reference_hidden"})
+        name, needs = "push", frozenset({"retain", "reference_retain_hidden"})
 
         def forget_term(self, context, batch):
             return context.hidden(batch, 0)[0].square().mean()

@@ -59,7 +59,7 @@ class ContinualUnlearning:
     source: ClassVar[str] = "arXiv:2601.21682"
     evidence: ClassVar[str] = "experimental"
     cost: ClassVar[float] = 1.2
-    needs: ClassVar[frozenset[str]] = frozenset({"retain", "reference_nll", "reference_logits"})
+    needs: ClassVar[frozenset[str]] = frozenset({"retain", "reference_nll", "reference_retain_logits"})
     budget_defaults: ClassVar[Mapping[str, float]] = {"retain_weight": 5.0}  # ours, see above
     spends: ClassVar[frozenset[str]] = frozenset(field.name for field in fields(Budget))
     adapts: ClassVar[bool] = True
@@ -152,7 +152,7 @@ class Selected:
     third: Mapping[str, int]
 
     name: ClassVar[str] = "fit"
-    needs: ClassVar[frozenset[str]] = frozenset({"retain", "reference_nll", "reference_logits"})
+    needs: ClassVar[frozenset[str]] = frozenset({"retain", "reference_nll", "reference_retain_logits"})
 
     def forget_term(self, context: Context, batch: Batch) -> Tensor:
         """Return the mean over the batch's sequences of their algorithm's forget term, shape ()."""

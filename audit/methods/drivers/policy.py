@@ -44,7 +44,7 @@ class Policy:
     temperature: float
 
     name: ClassVar[str] = "policy"
-    needs: ClassVar[frozenset[str]] = frozenset({"retain", "reference_logits"})
+    needs: ClassVar[frozenset[str]] = frozenset({"retain", "reference_logits", "reference_retain_logits"})
 
     def forget_term(self, context: Context, batch: Batch) -> Tensor:
         """Return the loss of answers sampled to the forget questions, shape ()."""

@@ -42,7 +42,7 @@ class GradientDifference:
     @property
     def needs(self) -> frozenset[str]:
         """Names of the services used besides the forget set."""
-        return frozenset({"retain"} if self.retain == "nll" else {"retain", "reference_logits"})
+        return frozenset({"retain"} if self.retain == "nll" else {"retain", "reference_retain_logits"})
 
     def forget_term(self, context: Context, batch: Batch) -> Tensor:
         """Return -(mean over answer tokens of -log p), shape (), nats, unbounded below."""

@@ -35,7 +35,7 @@ class DivergenceMinimisation:
     source: ClassVar[str] = "arXiv:2401.06121"
     evidence: ClassVar[str] = "paper"
     cost: ClassVar[float] = 1.0
-    needs: ClassVar[frozenset[str]] = frozenset({"retain", "reference_logits"})
+    needs: ClassVar[frozenset[str]] = frozenset({"retain", "reference_retain_logits"})
     budget_defaults: ClassVar[Mapping[str, float]] = {"retain_weight": 1.0}
 
     def __post_init__(self) -> None:

@@ -38,7 +38,7 @@ class Deviation:
     source: ClassVar[str] = "arXiv:2602.19275"
     evidence: ClassVar[str] = "experimental"
     cost: ClassVar[float] = 0.2
-    needs: ClassVar[frozenset[str]] = frozenset({"retain", "reference_hidden"})
+    needs: ClassVar[frozenset[str]] = frozenset({"retain", "reference_hidden", "reference_retain_hidden"})
     budget_defaults: ClassVar[Mapping[str, float]] = {"retain_weight": 1.0}
 
     def __post_init__(self) -> None:

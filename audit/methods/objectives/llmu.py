@@ -38,7 +38,7 @@ class AscentAndMismatch:
     source: ClassVar[str] = "arXiv:2310.10683"
     evidence: ClassVar[str] = "paper"
     cost: ClassVar[float] = 3.5
-    needs: ClassVar[frozenset[str]] = frozenset({"retain", "reference_logits"})
+    needs: ClassVar[frozenset[str]] = frozenset({"retain", "reference_retain_logits"})
     budget_defaults: ClassVar[Mapping[str, float]] = {"retain_weight": 1.0}
 
     def __post_init__(self) -> None:

@@ -74,7 +74,7 @@ class TwoTeachers:
     source: ClassVar[str] = "arXiv:2403.03536"
     evidence: ClassVar[str] = "paper"
     cost: ClassVar[float] = 1.2
-    needs: ClassVar[frozenset[str]] = frozenset({"retain", "reference_logits"})
+    needs: ClassVar[frozenset[str]] = frozenset({"retain", "reference_logits", "reference_retain_logits"})
     budget_defaults: ClassVar[Mapping[str, float]] = {"forget_weight": 0.4, "retain_weight": 0.6}
 
     def __post_init__(self) -> None:

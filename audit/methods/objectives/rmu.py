@@ -37,7 +37,7 @@ class Misdirection:
     source: ClassVar[str] = "arXiv:2403.03218"
     evidence: ClassVar[str] = "paper"
     cost: ClassVar[float] = 0.2
-    needs: ClassVar[frozenset[str]] = frozenset({"retain", "reference_hidden"})
+    needs: ClassVar[frozenset[str]] = frozenset({"retain", "reference_retain_hidden"})
     budget_defaults: ClassVar[Mapping[str, float]] = {"retain_weight": 1200.0}
 
     def __post_init__(self) -> None:

@@ -39,7 +39,9 @@ class SelectiveMisdirection:
     source: ClassVar[str] = "arXiv:2512.16297"
     evidence: ClassVar[str] = "experimental"
     cost: ClassVar[float] = 0.2
-    needs: ClassVar[frozenset[str]] = frozenset({"retain", "reference_hidden", "feature_means"})
+    needs: ClassVar[frozenset[str]] = frozenset(
+        {"retain", "reference_hidden", "reference_retain_hidden", "feature_means"}
+    )
     budget_defaults: ClassVar[Mapping[str, float]] = {"retain_weight": 1200.0}
 
     def __post_init__(self) -> None:
