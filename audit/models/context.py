@@ -43,6 +43,7 @@ class Context:
     ----------
     model: the model being trained.
     step: number of the current step, from 0.
+    steps: how many there are.
     forget, retain: this step's batches; None where the term has weight zero.
     forget_examples, retain_examples: all sequences of either side.
     seed: seed of the run.
@@ -54,6 +55,7 @@ class Context:
         self.model = model
         self.seed = seed
         self.step = 0
+        self.steps = 0
         self.forget: Batch | None = None
         self.retain: Batch | None = None
         self.forget_examples, self.retain_examples = tuple(forget), tuple(retain)

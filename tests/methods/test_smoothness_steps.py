@@ -71,9 +71,43 @@ def test_a_zero_forget_gradient_has_no_direction_to_go(text):
     assert transformed(text, [0, 0], [1, 1]) == [[0, 0], [1, 1]]
 
 
+def walked(text, changes):
+    """Return where a weight is after each step when the optimizer proposes ``changes``, and the step corrects them."""
+    on, step, place, places = update((0.0,)), STEPS.build(text), 0.0, []
+    on.context.steps = len(changes)
+    for number, change in enumerate(changes):
+        on.context.step = number
+        (corrected,) = step.correct(on, [torch.tensor([float(change)])])
+        place += float(corrected[0])
+        places.append(place)
+    return places
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("weight_averaging", (3 + 7) / 2),  # after steps 3 and 4 of four
+        ("weight_averaging(start=0)", (1 - 1 + 3 + 7) / 4),
+        ("weight_averaging(start=0.9)", 7),
+        ("weight_averaging(start=0.3)", (-1 + 3 + 7) / 3),  # floor(1.2) = 1 step is left out
+    ],
+)
+def test_averaging_ends_at_the_mean_of_the_last_weights_and_changes_no_step_before(text, end):
+    """The weight goes 1, -1, 3, 7."""
+    places = walked(text, [1, -2, 4, 4])
+    assert places[:3] == [1, -1, 3]
+    assert places[3] == pytest.approx(end)
+
+
+def test_averaging_one_step_is_that_step():
+    assert walked("weight_averaging", [2]) == [2]
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "weight_averaging(start=1)",
+        "weight_averaging(start=-0.1)",
         "gradient_penalty(weight=-1)",
         "gradient_penalty(distance=0)",
         "curvature_regularization(weight=-1)",

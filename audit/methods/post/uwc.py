@@ -2,8 +2,8 @@
 
 Wang et al. ICLR 2025, arXiv:2406.09179: theta(a) = (1 - a) theta_start + a theta_made with the largest a at which
 the extraction strength of other data stays at least ``retention`` times that of the starting model, so
-that methods are compared at equal retention (theirs about 0.95). Retention need not fall monotonically with a, so the
-grid is walked down from 1; at a = 0 it holds by definition.
+that methods are compared at equal retention (theirs about 0.95, known from the abstract; their code does not mix).
+Retention need not fall monotonically with a, so the grid is walked down from 1; at a = 0 it holds by definition.
 
 What it looks at: first-wording questions of the retain subjects of the tune split, at most ``sequences`` of them, and no
 forget answer. Why that is safe: tune subjects are drawn from the lock before anything is trained and stand outside every
@@ -39,7 +39,7 @@ class MixedTowardsStart:
     sequences: int = 256  # questions of tune subjects looked at, at most
 
     source: ClassVar[str] = "arXiv:2406.09179"
-    evidence: ClassVar[str] = "paper"
+    evidence: ClassVar[str] = "experimental"
     needs: ClassVar[frozenset[str]] = frozenset({"retain"})
 
     def __post_init__(self) -> None:
