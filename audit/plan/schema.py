@@ -5,12 +5,10 @@ Every field's docstring is what ``unlearn-audit init`` writes as its comment.
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from audit.core.errors import AuditError
@@ -18,7 +16,9 @@ from audit.core.registry import canonical
 from audit.models.trainings import FULL, training_text
 from audit.plan.budgeted import within
 from audit.plan.estimands import of_own_run
+from audit.plan.fields import fields_of
 from audit.plan.grid import expand
+from audit.plan.problems import first_problem
 from audit.risk.estimands import Estimand
 from audit.risk.froc import Weights
 from audit.risk.multiplicity.base import PROCEDURES
@@ -224,19 +224,7 @@ looks after each attack, `subjects`: after the first subjects of an attack too""
 
 def load_plan(path: Path) -> Plan:
     """Read a plan; paths inside are relative to its folder. Raises E100 to E104."""
-    if not path.is_file():
-        raise AuditError(
-            "E100", f"there is no plan file {path.name!r}", "write one with `unlearn-audit init`"
-        )
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise AuditError("E103", f"{path.name} is not YAML{where}", "mend the file") from None
-    if not isinstance(data, dict):
-        raise AuditError("E103", f"{path.name} holds no fields", "write one with `unlearn-audit init`")
-    return parse_plan(data, base=path.parent)
+    return parse_plan(fields_of(path), base=path.parent)
 
 
 def parse_plan(data: dict[str, Any], *, base: Path) -> Plan:
@@ -244,7 +232,7 @@ def parse_plan(data: dict[str, Any], *, base: Path) -> Plan:
     try:
         plan = Plan.model_validate(data)
     except pydantic.ValidationError as error:
-        raise _first_problem(error) from None
+        raise first_problem(error, Plan) from None
     plan = _with_absolute_paths(plan, base.resolve())
     shares = {"forget": plan.budget.forget, "utility": plan.budget.utility}
     plan = plan.model_copy(update={"candidates": within(plan.candidates, shares)})
@@ -261,28 +249,6 @@ def parse_plan(data: dict[str, Any], *, base: Path) -> Plan:
             "E233", "`training` is about a model of your own", "write `laboratory: {training: …}` instead"
         )
     return plan
-
-
-def _first_problem(error: pydantic.ValidationError) -> AuditError:
-    problem = error.errors()[0]
-    where = ".".join(map(str, problem["loc"]))
-    if problem["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(str(problem["loc"][-1]), _field_names(Plan), n=1)
-        hint = f"did you mean {close[0]!r}?" if close else "see `unlearn-audit init` for the fields"
-        return AuditError("E104", f"the plan has no field {where!r}", hint)
-    value = problem.get("input")
-    shown = f", got {value!r}" if isinstance(value, int | float) else ""
-    return AuditError("E104", f"plan field {where}: {problem['msg'].lower()}{shown}", "mend the plan")
-
-
-def _field_names(model: type[BaseModel]) -> list[str]:
-    names = list(model.model_fields)
-    for field in model.model_fields.values():
-        inner = [
-            a for a in (field.annotation, *getattr(field.annotation, "__args__", ())) if isinstance(a, type)
-        ]
-        names += [n for a in inner if issubclass(a, BaseModel) for n in _field_names(a)]
-    return names
 
 
 def _with_absolute_paths(plan: Plan, base: Path) -> Plan:
