@@ -184,6 +184,7 @@ def _loop(
     stage: str,
 ) -> None:
     weights = {name: p for name, p in context.model.network.named_parameters() if p.requires_grad}
+    context.steps = steps
     update = Update(context, weights, rates[0][0], lambda side, batch: sides.term(context, side, batch))
     for transform in sides.steps:
         if isinstance(transform, PreparedStep):
@@ -219,12 +220,14 @@ def _backward(update: Update, sides: _Sides) -> None:
         terms = [sides.term(context, side, batch) for side, batch in batches if batch is not None]
         torch.stack(terms).sum().backward()
         return
+    update.reached.clear()
     forget, retain = update.gradient("forget"), update.gradient("retain")
     for step in sides.steps:
         if isinstance(step, GradientStep):
             forget, retain = step.transform(update, forget, retain)
-    for weight, f, r in zip(update.weights.values(), forget, retain, strict=True):
-        weight.grad = f + r
+    for (name, weight), f, r in zip(update.weights.items(), forget, retain, strict=True):
+        total = f + r
+        weight.grad = total if name in update.reached or bool(total.any()) else None
 
 
 def _correct(update: Update, before: Sequence[Any], steps: Sequence[Step]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from audit.core.lazy import lazy
@@ -35,6 +35,8 @@ class Update:
     weights: name -> the weights that may move, in the order of all lists of tensors here.
     optimizer: AdamW, with its moments in ``optimizer.state``.
     term: the weighted term of a side on a batch; ValueError for a side that has none.
+    reached: names of the weights that some gradient of this step has reached; a zero is no gradient to AdamW, whose
+        decay and momentum leave out the weights that have none.
 
     """
 
@@ -42,6 +44,7 @@ class Update:
     weights: Mapping[str, Any]
     optimizer: Any
     term: Callable[[Side, Any], Tensor]
+    reached: set[str] = field(default_factory=set)
 
     def gradient(self, side: Side, examples: Sequence[Example] | None = None) -> list[Tensor]:
         """Return the gradient of a side's weighted term at the weights as they are now.
@@ -58,6 +61,7 @@ class Update:
         weights = list(self.weights.values())
         found = torch.autograd.grad(value(), weights, allow_unused=True)
         self.context.end()  # what was computed on the way belongs to these weights
+        self.reached.update(name for name, g in zip(self.weights, found, strict=True) if g is not None)
         return [torch.zeros_like(w) if g is None else g for g, w in zip(found, weights, strict=True)]
 
 

@@ -102,7 +102,12 @@ def _products(
 
 
 def _inverse_metric(optimizer: Any, weight: Any) -> Tensor:
-    """Return 1 / (sqrt(v) + eps) of AdamW after its step, v corrected for its start at zero."""
-    state, group = optimizer.state[weight], optimizer.param_groups[0]
+    """Return 1 / (sqrt(v) + eps) of AdamW after its step, v corrected for its start at zero.
+
+    0 for a weight that no gradient has reached: it does not move.
+    """
+    state, group = optimizer.state.get(weight), optimizer.param_groups[0]
+    if not state:
+        return torch.zeros_like(weight)
     corrected = state["exp_avg_sq"] / (1 - group["betas"][1] ** float(state["step"]))
     return 1 / (corrected.sqrt() + group["eps"])
