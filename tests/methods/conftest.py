@@ -50,7 +50,7 @@ class Toy:
         }
         self.logits = {"answer": NOW + 3.0, "refusal": UNIFORM.clone()}  # logits are free up to a constant
         self.start = UNIFORM
-        self.step, self.seed = 0, 0
+        self.step, self.steps, self.seed = 0, 60, 0
         self.notes = {}
 
     def nll(self, batch):

@@ -45,6 +45,20 @@ def test_the_first_epoch_has_the_floor_and_sets_the_average(two, batch):
     assert seen[2] == pytest.approx((0.3 * math.sqrt(6) + 0.8) * (LOSS + 0.6))
 
 
+@pytest.mark.parametrize(("steps", "firsts"), [(1, 1), (8, 1), (9, 2), (16, 2), (60, 8), (800, 100)])
+def test_many_retain_sequences_do_not_keep_the_floor_for_longer_than_an_eighth_of_the_steps(
+    steps, firsts, toy, batch
+):
+    """One sequence per step and 100 in the set. The loss is l in the first part, then l + 0.5: d is 0.5."""
+    method, start = METHODS["layer_isolated"](), toy.nlls["answer"]
+    toy.retain_examples, toy.steps = ("one",) * 100, steps
+    for toy.step in range(steps):
+        toy.nlls["answer"] = start + (toy.step >= firsts)  # two tokens
+        weight = 1.2 if toy.step < firsts else 0.3 * math.sqrt(6) + 0.8
+        loss = LOSS + 0.5 * (toy.step >= firsts)
+        assert method.retain_term(toy, batch).item() == pytest.approx(weight * loss)
+
+
 def test_the_weight_itself_has_no_gradient(two, batch):
     METHODS["layer_isolated"]().retain_term(two, batch).backward()
     assert two.nlls["answer"].grad.item() == pytest.approx(1.2 / 2)

@@ -2,12 +2,14 @@
 
 Agrawal, Huang (team SHA256), SemEval-2025 Task 4, arXiv:2504.12996: -L_forget + a(d) L_retain with a(d) =
 clip(0.3 * 6^d + 0.8, 1.2, ceiling), d the retain loss of the batch minus its average over the first epoch,
-during which a = 1.2. Only the MLPs of the layers found by causal mediation are trained, the first six:
-recipe ``layer_isolated @layers(0:6).mlp``. The ceiling is 2.3 in the authors' code (a round to one decimal
-besides) and 2.8 in a summary of the paper. Their average divides batch means by sequences, so that d is too
-large and a mostly at its ceiling; here it is the average over tokens. They keep the checkpoint of lowest
-loss, the most forgetful one; here the budget ends the run. Often credited to Srivasthav P and Garlapati,
-who wrote another paper on the same task (arXiv:2503.04795).
+during which a = 1.2. That is one of their eight epochs; here it ends after an eighth of the steps at the latest,
+which is ours: a run may be shorter than an epoch of retain sequences, and a would stay at 1.2. Only the MLPs of
+the layers found by causal mediation are trained, the first six of theirs, ``@layers(0:6).mlp``; for a model of
+another depth ``layer_isolated @located(0.2)`` looks for them, among MLPs and attentions. The ceiling is 2.3 in
+the authors' code (a round to one decimal besides) and 2.8 in a summary of the paper. Their average divides batch
+means by sequences, so that d is too large and a mostly at its ceiling; here it is the average over tokens. They
+keep the checkpoint of lowest loss, the most forgetful one; here the budget ends the run. Often credited to
+Srivasthav P and Garlapati, who wrote another paper on the same task (arXiv:2503.04795).
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _FLOOR = 1.2
+_EPOCHS = 8  # the authors'; the first sets the average
 
 
 @METHODS.register("layer_isolated")
@@ -51,7 +54,8 @@ class AdaptiveJoint:
         """Return a(d) times the mean over answer tokens of -log p, shape (), nats; no gradient through a."""
         first = context.remember("first epoch", _Average)
         loss = context.mean_nll(batch)
-        if context.step * len(batch) < len(context.retain_examples):
+        epoch = context.step * len(batch) < len(context.retain_examples)
+        if not first.tokens or (epoch and context.step * _EPOCHS < context.steps):
             first.see(float(loss.detach()), len(batch.targets))
             return _FLOOR * loss
         return self.multiplier(float(loss.detach()) - first.mean) * loss
