@@ -6,6 +6,7 @@ The model is a random Llama of two layers that has learned sixteen questions by 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 from dataclasses import replace
 
@@ -32,6 +33,15 @@ RETAIN_WORDS = ["ian", "jo", "kit", "lou", "max", "ned", "ola", "pam"]
 ANSWERS = ["red", "green", "blue", "pink", "gold", "grey", "teal", "plum"]
 REST = ["Q", ":", "A", "where", "does", "now", "live", "?", "<unk>", "</s>"]
 OBJECTIVES = [name for name in METHODS.names() if kind(METHODS[name]()) == "objective"]
+
+# Methods whose default does nothing to the answers of this model: what is asked of them instead, and why.
+HELD = "the published weight of 1200 is Zephyr-7B's: here it holds the forget activations, too"
+INSTEAD = {
+    "e2urec": ("e2urec(strength=5)", "answers known by heart hardly rise any more, and 2 hardly lowers them"),
+    "rmu": ("rmu(retain_weight=10)", HELD),
+    "rmu_adaptive": ("rmu_adaptive(retain_weight=10)", HELD),
+    "srmu": ("srmu(retain_weight=10)", HELD),
+}
 
 
 def examples(names: list[str], shift: int) -> list[Example]:
@@ -107,6 +117,28 @@ def run(
     return run_recipe(recipe(name, scope, **changes), model, FORGET, RETAIN, seed)
 
 
+@pytest.fixture(scope="module")
+def forgets(learned):
+    """Return whether the weights that a recipe makes give the forgotten answers up.
+
+    Less than half of their probability is left, and two answers of eight less than training on the retain answers alone
+    leaves at the same rate in as many steps: answers are given up by chance, too.
+    """
+
+    @functools.cache
+    def left(budget: Budget, scope: str) -> float:
+        alone = replace(budget, forget_weight=0.0, retain_weight=1.0)
+        return recall_probability(run("graddiff", learned, scope, **dataclasses.asdict(alone)), FORGET)
+
+    def asked(text: str, scope: str = "all", **changes: float) -> bool:
+        wanted = recipe(text, scope, **changes)
+        after = recall_probability(run_recipe(wanted, learned, FORGET, RETAIN, 0), FORGET)
+        spent = replace(wanted.budget, forget_weight=1.0, retain_weight=1.0)
+        return after < 0.5 * recall_probability(learned, FORGET) and after < left(spent, scope) - 2 / 8
+
+    return asked
+
+
 def weights(model: LanguageModel) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().clone() for name, tensor in model.network.state_dict().items()}
 
@@ -146,9 +178,19 @@ def test_parameters_and_budget_share_no_word_and_default_to_plain_values(name):
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_it_lowers_the_probability_of_the_forgotten_answers(name, learned):
-    before = recall_probability(learned, FORGET)
-    assert recall_probability(run(name, learned), FORGET) < before
+def test_it_gives_up_the_forgotten_answers_after_its_default_budget(name, forgets):
+    assert forgets(INSTEAD[name][0] if name in INSTEAD else name)
+
+
+@pytest.mark.parametrize("name", INSTEAD)
+def test_what_is_asked_for_instead_of_a_default_is_still_needed(name, forgets):
+    assert not forgets(name)
+
+
+@pytest.mark.parametrize("text", ["graddiff(forget_weight=0, lr=0.001)", "npo(forget_weight=1e-9)"])
+def test_drift_does_not_pass_for_forgetting(text, forgets):
+    assert not forgets(text)
+    assert not forgets(text, "lora(8)", lr=1e-3)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -187,9 +229,8 @@ def test_an_adapter_leaves_the_base_bit_identical(name, learned):
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_an_adapter_lowers_the_probability_of_the_forgotten_answers(name, learned):
-    made = run(name, learned, "lora(8)", lr=3e-3)
-    assert recall_probability(made, FORGET) < recall_probability(learned, FORGET)
+def test_an_adapter_gives_up_the_forgotten_answers(name, forgets):
+    assert forgets(INSTEAD[name][0] if name in INSTEAD else name, "lora(8)", lr=1e-3)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
