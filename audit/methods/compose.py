@@ -26,7 +26,7 @@ from audit.core.progress import NullProgress, Progress
 from audit.core.registry import Call, Registry, canonical, construct, parse_call, short
 from audit.methods.base import METHODS, POSTS, STEPS, WEIGHTINGS, Edit, default_budget, spends
 from audit.methods.grammar import split
-from audit.methods.sense import refuse_senseless
+from audit.methods.sense import demand_sequences, refuse_senseless
 from audit.models.checkpoints import Checkpoints
 from audit.models.load import LanguageModel
 from audit.models.scope import Scope, parse_scope
@@ -144,8 +144,10 @@ def run_recipe(
 ) -> LanguageModel:
     """Return a new model unlearned by ``recipe``; the given one stays bit-identical.
 
-    ``callbacks`` look on at every step of a training; an edit has none. ``tune``: what a post-calibration looks at.
+    AuditError E269 where it has to see retain sequences and there are none. ``callbacks`` look on at every step of a
+    training; an edit has none. ``tune``: what a post-calibration looks at.
     """
+    demand_sequences(recipe, retain)
     made = model.clone()
     method, budget = recipe.method, recipe.budget
     scope = recipe.scope.resolved(made, forget, retain, seed)

@@ -1,4 +1,4 @@
-"""Which combinations of a method, a weighting, steps, a scope and a stop mean something, before anything runs."""
+"""Which combinations of a method, a weighting, steps, a scope, a stop and data mean something, before any training."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from audit.core.errors import AuditError
 from audit.methods.base import Edit
+from audit.methods.edits.reach import demand_retain
+from audit.models.training import Example
 
 if TYPE_CHECKING:
     from audit.methods.compose import Recipe
@@ -58,6 +60,28 @@ def refuse_senseless(recipe: Recipe) -> None:
                     f"choose a method with a {side} term, such as graddiff, and a {side}_weight above 0",
                 )
     _refuse_lost(recipe.steps)
+
+
+def demand_sequences(recipe: Recipe, retain: Sequence[Example]) -> None:
+    """Refuse a training that has to see retain sequences where there are none; E269.
+
+    Nothing would hold what is not to be forgotten: graddiff would be plain ascent, and a step that protects the
+    retain gradient would find none.
+    """
+    method, budget = recipe.method, recipe.budget
+    if isinstance(method, Edit):
+        return  # it says so itself
+    used = {
+        method.name: ("retain" in method.needs and budget.retain_weight > 0)
+        or ("feature_means" in method.needs and budget.forget_weight > 0),
+        **{
+            part.name: "retain" in part.needs
+            for part in (recipe.weighting, *recipe.steps)
+            if part is not None
+        },
+    }
+    for name in (name for name, uses in used.items() if uses):
+        demand_retain(retain, name)
 
 
 def _refuse_lost(steps: Sequence[Any]) -> None:
