@@ -7,7 +7,8 @@ the floors above.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -24,7 +25,8 @@ class Budget:
     """What one training run may spend: AdamW at ``lr`` for ``steps`` steps of ``batch`` forget sequences.
 
     ``forget_weight`` and ``retain_weight`` multiply the two terms; ``clip`` bounds the gradient norm (0 =
-    off); ``warmup`` is the share of steps over which the rate rises linearly.
+    off); ``warmup`` is the share of steps over which the rate rises linearly. ValueError for a number outside its
+    range or not finite.
     """
 
     lr: float = 3e-4
@@ -37,9 +39,13 @@ class Budget:
     warmup: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.lr <= 0 or self.steps < 0 or self.batch < 1 or self.clip < 0 or not 0 <= self.warmup <= 1:
+        numbers = [getattr(self, one.name) for one in fields(self)]
+        positive, weights = self.lr > 0 and self.batch >= 1, (self.forget_weight, self.retain_weight)
+        others = min(self.steps, self.clip, self.weight_decay, *weights) >= 0 and self.warmup <= 1
+        if not (all(map(math.isfinite, numbers)) and positive and others and self.warmup >= 0):
             raise ValueError(
-                f"budget needs lr > 0, steps >= 0, batch >= 1, clip >= 0, warmup in [0, 1], got {self}"
+                "budget needs finite numbers, lr > 0, batch >= 1, steps, weights, clip and weight_decay >= 0 and warmup "
+                f"in [0, 1], got {self}"
             )
 
     def lr_at(self, step: int) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from audit.core.errors import AuditError
 from audit.methods.base import METHODS, POSTS, STEPS, WEIGHTINGS, kind, spends
 from audit.methods.compose import canonical_recipe, parse_recipe
 from audit.methods.table import methods_table
+from audit.models.training import Budget
 
 
 def test_budget_words_go_to_the_budget_and_the_rest_to_the_method():
@@ -191,11 +194,47 @@ def test_a_wrong_scope_is_a_coded_error(text):
 
 
 @pytest.mark.parametrize(
-    "words", ["lr=0", "lr=-1", "steps=-1", "batch=0", "forget_weight=-1", "clip=-1", "lr=1e999"]
+    "words",
+    [
+        *(
+            "lr=0",
+            "lr=-1",
+            "lr=1e999",
+            "steps=-1",
+            "batch=0",
+            "forget_weight=-1",
+            "retain_weight=-1",
+            "clip=-1",
+        ),
+        *(
+            "weight_decay=-1",
+            "weight_decay=1e999",
+            "clip=1e999",
+            "warmup=-0.1",
+            "warmup=1.1",
+            "retain_weight=1e999",
+        ),
+    ],
 )
 def test_a_budget_outside_its_range_is_a_coded_error(words):
-    with pytest.raises(AuditError, match="E1"):
+    with pytest.raises(AuditError, match="E112"):
         parse_recipe(f"npo({words})")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Budget)])
+def test_no_number_of_a_budget_may_be_negative_or_not_finite(name, value):
+    with pytest.raises(ValueError, match="budget needs"):
+        Budget(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["rmu(c=0)", "rmu(c=-1)", "rmu_adaptive(beta=0)", "rmu_adaptive(beta=-1)", "srmu(c=0)", "srmu(c=-1)"],
+)
+def test_a_target_has_a_length(text):
+    with pytest.raises(AuditError, match="E112"):
+        parse_recipe(text)
 
 
 def test_the_table_has_one_complete_row_per_method_weighting_step_and_post_calibration():

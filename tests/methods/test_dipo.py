@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from audit.core.errors import AuditError
 from audit.methods.base import METHODS
 
 LN2 = math.log(2)
@@ -55,3 +56,11 @@ def test_at_the_start_the_preference_is_undecided_and_the_top_words_go_down(toy,
 def test_parameters_outside_their_range_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         METHODS["dipo"](**wrong)
+
+
+@pytest.mark.parametrize("top", [5, 1000])
+def test_all_words_at_once_cannot_be_shifted_against_each_other(top, forget, moved):
+    """The toy has five: four leave one, five would change nothing."""
+    assert math.isfinite(forget("dipo(top=4)", moved))
+    with pytest.raises(AuditError, match="E296"):
+        forget(f"dipo(top={top})", moved)

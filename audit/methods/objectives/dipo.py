@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from audit.core.errors import AuditError
 from audit.core.lazy import lazy
 from audit.methods.base import METHODS
 from audit.models.batches import sum_by_row
@@ -32,7 +33,7 @@ class DistributionPreference:
     """Prefer the starting model without its likeliest words to itself with more of them."""
 
     beta: float = 0.1  # inverse temperature, > 0
-    top: int = 1  # likeliest words that are shifted, >= 1
+    top: int = 1  # likeliest words that are shifted, >= 1 and fewer than there are
     shift: float = 10.0  # nats by which their logits are shifted, > 0
 
     family: ClassVar[str] = "preference"
@@ -49,9 +50,15 @@ class DistributionPreference:
             )
 
     def forget_term(self, context: Context, batch: Batch) -> Tensor:
-        """Return mean_b -log sigmoid(beta margin_b), shape (), nats, >= 0."""
+        """Return mean_b -log sigmoid(beta margin_b), shape (), nats, >= 0; E296 where ``top`` are all words."""
         logits, _, _ = context.answer_logits(batch)
         start = context.reference_logits(batch)  # (N, V), log-probabilities
+        if self.top >= start.shape[-1]:
+            raise AuditError(
+                "E296",
+                f"dipo shifts the {self.top} likeliest of {start.shape[-1]} words, which must leave some",
+                f"give top below {start.shape[-1]}",
+            )
         moved = torch.zeros_like(start).scatter(-1, start.topk(self.top).indices, self.shift)
         pull = (start + moved).softmax(-1) - (start - moved).softmax(-1)  # (N, V), p_l - p_w
         margin = (pull * (start - logits.log_softmax(-1))).sum(-1)  # (N,), nats

@@ -30,7 +30,7 @@ torch = lazy("torch")
 class Misdirection:
     """Send the forget activations of one layer to a fixed vector of fixed length."""
 
-    c: float = 6.5  # length of the target, in units of the activations
+    c: float = 6.5  # length of the target, in units of the activations, > 0
     layer: float = 0.22  # depth of the steered block as a share of all blocks, in [0, 1)
 
     family: ClassVar[str] = "representation"
@@ -42,6 +42,7 @@ class Misdirection:
 
     def __post_init__(self) -> None:
         check_depth(self.layer)
+        check_length("c", self.c)
 
     def forget_term(self, context: Context, batch: Batch) -> Tensor:
         """Return the mean over sequences, tokens and H of (h - c u)^2, shape ()."""
@@ -57,6 +58,12 @@ def check_depth(layer: float) -> None:
     """Refuse a depth outside [0, 1)."""
     if not 0 <= layer < 1:
         raise ValueError(f"layer must be a depth in [0, 1), got {layer}")
+
+
+def check_length(name: str, value: float) -> None:
+    """Refuse a target without length or in the opposite direction."""
+    if not value > 0:
+        raise ValueError(f"{name} must be positive, got {value}")
 
 
 def block_at(context: Context, depth: float) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from audit.methods.base import METHODS
-from audit.methods.objectives.rmu import block_at, check_depth, direction, drift, mean_square
+from audit.methods.objectives.rmu import block_at, check_depth, check_length, direction, drift, mean_square
 from audit.models.training import Batch, Context
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class AdaptiveMisdirection:
     """Send the forget activations of one layer to a fixed direction, at a multiple of their own length."""
 
-    beta: float = 5.0  # target length in units of the starting model's activation norm
+    beta: float = 5.0  # target length in units of the starting model's activation norm, > 0
     layer: float = 0.22  # depth of the steered block as a share of all blocks, in [0, 1)
 
     family: ClassVar[str] = "representation"
@@ -36,6 +36,7 @@ class AdaptiveMisdirection:
 
     def __post_init__(self) -> None:
         check_depth(self.layer)
+        check_length("beta", self.beta)
 
     def forget_term(self, context: Context, batch: Batch) -> Tensor:
         """Return the mean over sequences, tokens and H of (h - beta |h0| u)^2, shape ()."""

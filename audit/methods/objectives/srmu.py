@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from audit.core.lazy import lazy
 from audit.methods.base import METHODS
-from audit.methods.objectives.rmu import block_at, check_depth, drift, mean_square
+from audit.methods.objectives.rmu import block_at, check_depth, check_length, drift, mean_square
 from audit.models.training import Batch, Context, Example
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ _ROWS = 64  # sequences looked at together
 class SelectiveMisdirection:
     """Send the forget activations of one layer to random signs, feature by feature as important."""
 
-    c: float = 5.0  # length of the target per important feature, in units of the mean |h| on the forget set
+    c: float = (
+        5.0  # length of the target per important feature, in units of the mean |h| on the forget set, > 0
+    )
     layer: float = 0.22  # depth of the steered block as a share of all blocks, in [0, 1)
 
     family: ClassVar[str] = "representation"
@@ -46,6 +48,7 @@ class SelectiveMisdirection:
 
     def __post_init__(self) -> None:
         check_depth(self.layer)
+        check_length("c", self.c)
 
     def forget_term(self, context: Context, batch: Batch) -> Tensor:
         """Return the mean over sequences, tokens and H of (h - c V * I)^2, shape ()."""
