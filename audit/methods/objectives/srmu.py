@@ -32,9 +32,7 @@ _ROWS = 64  # sequences looked at together
 class SelectiveMisdirection:
     """Send the forget activations of one layer to random signs, feature by feature as important."""
 
-    c: float = (
-        5.0  # length of the target per important feature, in units of the mean |h| on the forget set, > 0
-    )
+    c: float = 5.0  # target per important feature in units of the mean |h| on the forget set, > 0
     layer: float = 0.22  # depth of the steered block as a share of all blocks, in [0, 1)
 
     family: ClassVar[str] = "representation"
