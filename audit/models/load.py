@@ -23,6 +23,7 @@ __all__ = [
     "Encoded",
     "LanguageModel",
     "PromptTemplate",
+    "check_folder",
     "compute_dtype",
     "folder_digest",
     "load",
@@ -62,7 +63,7 @@ def load(
         not match, E208 unsupported architecture, E213 tensors missing from the files.
     """
     folder = Path(path)
-    _check_folder(folder)
+    check_folder(folder)
     if (folder / "adapter_config.json").is_file():
         return _load_adapter(folder, device, prompt, base)
     target = resolve_device(device)
@@ -100,7 +101,7 @@ def folder_digest(folder: Path, *, base_digest: str | None = None) -> str:
     An adapter's digest needs ``base_digest``; without it the base is found and digested too.
     """
     folder = Path(folder)
-    _check_folder(folder)
+    check_folder(folder)
     if (folder / "adapter_config.json").is_file():
         config = _read_json(folder / "adapter_config.json")
         base = base_digest or folder_digest(_base_folder(folder, config))
@@ -111,10 +112,13 @@ def folder_digest(folder: Path, *, base_digest: str | None = None) -> str:
     return weight_digest(load(folder, device="cpu"))  # other writers may use other tensor names
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """Raise E201 for pickles, E202 for a directory that is not there or lacks a part; nothing is read."""
     if not folder.is_dir():
         raise AuditError(
-            "E202", "the model directory does not exist", "give a local directory; download it first"
+            "E202",
+            f"the model directory {folder.name!r} does not exist",
+            "give a local directory; download it first",
         )
     if not any((folder / name).is_file() for name in ("config.json", "adapter_config.json")):
         raise AuditError(

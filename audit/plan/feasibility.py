@@ -11,19 +11,22 @@ from audit.attacks.prompts.rewording import Rewording, by_subject
 from audit.core.errors import AuditError
 from audit.core.registry import canonical, parse_call, short
 from audit.data.records import Corpus
-from audit.methods.compose import parse_recipe
+from audit.methods.compose import Recipe, parse_recipe
 from audit.methods.trajectory import trainings
 from audit.plan.corpus import corpus_of
 from audit.plan.cost import Cost, estimate
 from audit.plan.depth import check_scopes
+from audit.plan.doubles import check_doubles, refuse_doubles
 from audit.plan.exact import check_exact
 from audit.plan.forget_losses import OF_SECRETS
+from audit.plan.metrics import metrics_of
 from audit.plan.ordering import resolve
 from audit.plan.post import check_post
 from audit.plan.prospects import Prospect, Question, prospect, questions
 from audit.plan.schema import Given, Plan
 from audit.plan.sizes import ResolvedSizes, sizes_of
 from audit.plan.sweeps import sweeps
+from audit.plan.weights import check_weights
 from audit.risk import losses, power
 
 
@@ -111,10 +114,17 @@ def assess(plan: Plan) -> Assessment:
 
 
 def refuse(plan: Plan, corpus: Corpus, sizes: ResolvedSizes) -> Sequence[Question]:
-    """Refuse a plan that cannot work or cannot conclude, and return what it asks; E209, E252 and E402 to E405."""
+    """Refuse a plan that cannot work or cannot conclude, and return what it asks.
+
+    Whatever is refused here is refused by ``plan``, ``lock`` and ``run`` alike: E110, E113, E142, E143, E201,
+    E202, E209, E222, E252, E291, E402 to E405, and what recipes and exact methods raise.
+    """
     for item in plan.candidates:
         if not isinstance(item, Given):
-            parse_recipe(item)  # a name that does not exist is said before anything is computed
+            _refuse_few(parse_recipe(item), corpus)  # a name that does not exist is said before all else
+    check_doubles(plan)
+    check_weights(plan)
+    metrics_of(plan, corpus)
     check_scopes(plan)
     check_exact(plan)
     check_post(plan, sizes)
@@ -129,9 +139,15 @@ def refuse(plan: Plan, corpus: Corpus, sizes: ResolvedSizes) -> Sequence[Questio
     return asked
 
 
+def _refuse_few(recipe: Recipe, corpus: Corpus) -> None:
+    """Ask a method that needs so many subjects or steps whether they are there: E222."""
+    if check := getattr(recipe.method, "refuse_few", None):
+        check(len(corpus.forget), recipe.budget.steps)
+
+
 def _sweeps(plan: Plan) -> Iterator[str]:
     for sweep in sweeps([item for item in plan.candidates if not isinstance(item, Given)]):
-        if len(sweep.names) > 1:
+        if sweep.parameters:
             yield f"{len(sweep.names)} of {sweep.label} over {', '.join(sweep.parameters)}"
 
 
@@ -144,10 +160,7 @@ def _clauses(plan: Plan) -> int:
 def attack_texts(plan: Plan) -> list[str]:
     """Return the canonical texts of all attacks; E113 for doubles, E114 without `none`."""
     names = [canonical(ATTACKS.build(text)) for text in plan.attacks]
-    if len(set(names)) < len(names):
-        raise AuditError(
-            "E113", f"{len(names) - len(set(names))} attacks stand in the plan twice", "remove the doubles"
-        )
+    refuse_doubles("attacks", names, plan.attacks)
     if "none" not in names:
         raise AuditError(
             "E114", "the attacks do not hold `none`", "add none: the unattacked model is what ships"

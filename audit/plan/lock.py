@@ -18,11 +18,11 @@ from audit.core.errors import AuditError
 from audit.core.registry import parse_call
 from audit.data.records import Corpus
 from audit.methods.compose import parse_recipe
-from audit.metrics.base import METRICS, standard_metrics
-from audit.metrics.inputs import needs_of, refuse_unmeasurable
 from audit.models.load import folder_digest
 from audit.plan.corpus import corpus_of, side_digest, wordings_digest
+from audit.plan.doubles import refuse_doubles
 from audit.plan.feasibility import attack_texts, refuse
+from audit.plan.metrics import metrics_of
 from audit.plan.ordering import resolve
 from audit.plan.schema import Given, Plan, parse_plan
 from audit.plan.sizes import sizes_of
@@ -89,7 +89,7 @@ def make_lock(plan: Plan, project: Path, corpus: Corpus | None = None) -> Lock:
         "attacks": attack_texts(plan),
         "lists": {side: side_digest(corpus.side(side)) for side in ("forget", "retain", "twin")},
         "weights": _weights(plan),
-        "metrics": _metrics(plan, corpus),
+        "metrics": metrics_of(plan, corpus),
         **plan.model_dump(mode="json", include=set(_DECIDING_FIELDS)),
         **asdict(resolve(plan, sizes)),
     }
@@ -115,22 +115,6 @@ _DECIDING_FIELDS = (
     "seed",
     "title",
 )
-
-
-def _metrics(plan: Plan, corpus: Corpus) -> dict[str, int]:
-    """Return name -> version of what is measured: the standard metrics and those the plan names."""
-    chosen = sorted({*standard_metrics(), *plan.metrics})
-    brought = {"reference": plan.laboratory or plan.retrained, "prefix": len(corpus.twins) > 1}
-    refuse_unmeasurable(chosen, [need for need, is_there in brought.items() if is_there])
-    lab = plan.laboratory
-    if "patching" in needs_of(chosen) and lab and lab.subject != "smollm2":
-        raise AuditError(
-            "E291",
-            f"patching_depth compares models fine-tuned from the same weights, the subject {lab.subject} trains original"
-            " and retrained from two starts",
-            "use the subject smollm2, or models of your own that share a start; or leave patching_depth out",
-        )
-    return {name: METRICS[name].version for name in chosen}
 
 
 def write_lock(run: Path, lock: Lock) -> None:
@@ -191,11 +175,8 @@ def _candidates(plan: Plan) -> list[str]:
         else str(parse_recipe(item))
         for item in plan.candidates
     ]
-    repeated = len(names) - len(set(names))
-    if repeated:
-        raise AuditError(
-            "E113", f"{repeated} of {len(names)} candidates stand in the plan twice", "remove the doubles"
-        )
+    shown = [item.given.name if isinstance(item, Given) else item for item in plan.candidates]
+    refuse_doubles("candidates", names, shown)
     return names
 
 

@@ -45,7 +45,11 @@ def test_an_unknown_metric_is_refused_before_anything_runs(tmp_path):
 
 
 def own_plan(folder, *metrics, twins=0, retrained=False):
-    """Lock somebody's own lists; ``folder_digest`` is replaced, so there need be no weights."""
+    """Lock somebody's own lists; ``folder_digest`` is replaced, so weights may be empty files."""
+    for role in ("model", "retrained"):
+        (folder / role).mkdir()
+        for file in ("config.json", "model.safetensors"):
+            (folder / role / file).touch()
     write_corpus(generate(5, forget=30, retain=30, twins=twins, facts=1, secrets=2), folder)
     data = {"forget": "forget.jsonl", "retain": "retain.jsonl"}
     plan = {"model": "model", "data": data, "candidates": ["npo(steps=5)"], "metrics": list(metrics)}

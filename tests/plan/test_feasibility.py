@@ -44,8 +44,10 @@ def own(tmp_path, monkeypatch):
             tuple(person("r", i) for i in range(retain)),
             tuple(person("t", i) for i in range(twins)),
         )
-        (tmp_path / "m").mkdir(exist_ok=True)
-        save_file({"a": np.zeros((3, 5)), "b": np.zeros(7)}, tmp_path / "m" / "model.safetensors")
+        for name in ("m", "there"):
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / "config.json").touch()
+            save_file({"a": np.zeros((3, 5)), "b": np.zeros(7)}, tmp_path / name / "model.safetensors")
         monkeypatch.setattr(feasibility, "corpus_of", lambda plan: corpus)
         data = {"forget": "f", "retain": "r"} | ({"twins": "t"} if twins else {})
         raw = {"model": "m", "data": data, "candidates": list(candidates), "attacks": ["none"]} | changes

@@ -237,6 +237,9 @@ def test_a_checkpoint_that_was_given_comes_from_none_of_the_plans_trainings(tmp_
         plan = parse_plan(LABORATORY | {"candidates": list(candidates)}, base=tmp_path)
         return assess(plan).lines()[0]
 
+    (tmp_path / "there").mkdir()
+    for file in ("config.json", "model.safetensors"):
+        (tmp_path / "there" / file).touch()
     assert first_line("npo", {"given": "there"}).startswith("2 candidates under")
     shared = first_line("npo", "npo at 30", {"given": "there"})
     assert shared.startswith("3 candidates, 2 of them from 1 training under")

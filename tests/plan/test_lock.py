@@ -113,6 +113,8 @@ def test_the_digest_does_not_depend_on_where_files_lie_nor_on_the_time(tmp_path,
         folder = tmp_path / name
         write_corpus(people(), folder / "data")
         (folder / "m").mkdir()
+        for file in ("config.json", "model.safetensors"):
+            (folder / "m" / file).touch()
         monkeypatch.setattr(locks, "folder_digest", lambda path, **_: "ab" * 32)
         made = make_lock(
             parse_plan(

@@ -113,16 +113,21 @@ class ContinualUnlearning:
     def queue(self, forget: Sequence[Example], steps: int) -> list[tuple[list[Example], int]]:
         """Return the requests in order, each with its steps; E222 where there are fewer persons or steps."""
         persons = list(dict.fromkeys(_person(example) for example in forget))
-        count = self.requests or len(persons)
-        if count > min(len(persons), steps):
-            raise AuditError(
-                "E222",
-                f"fit answers {count} requests, there are {len(persons)} subjects and {steps} steps",
-                "give it fewer requests or more steps",
-            )
+        count = self.refuse_few(len(persons), steps)
         shares = np.diff(np.linspace(0, steps, count + 1).round()).astype(int).tolist()
         groups = [set(part.tolist()) for part in np.array_split(np.array(persons), count)]
         return [([e for e in forget if _person(e) in g], n) for g, n in zip(groups, shares, strict=True)]
+
+    def refuse_few(self, persons: int, steps: int) -> int:
+        """Return the number of requests; E222 where there are fewer persons or steps. A plan asks before any training."""
+        count = self.requests or persons
+        if self.layers and steps and count > min(persons, steps):
+            raise AuditError(
+                "E222",
+                f"fit answers {count} requests, there are {persons} subjects and {steps} steps",
+                "give it fewer requests or more steps",
+            )
+        return count
 
     def filtered(
         self,
