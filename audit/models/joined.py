@@ -1,10 +1,11 @@
-"""Several Llamas side by side in one checkpoint whose logits are the mean of theirs.
+"""Several Llamas side by side in one checkpoint whose logits are the sum of theirs.
 
 SISA trains constituents apart and aggregates their predictions (Bourtoule et al. 2021, arXiv:1912.03817, section IV:
-by a vote, or by averaging prediction vectors). Here their logits are averaged, which makes a geometric mean of their
-predictions, because a mean of logits is linear in the final hidden states of all constituents put end to end: S Llamas
-of width H are one Llama of width S H with S times the heads, whose projections are block-diagonal. Two things differ
-from a Llama: root mean squares are taken over each constituent's own H states, and the last norm divides by S.
+by a vote, or by averaging prediction vectors). Here their logits are added: a product of experts (Hinton 2002), whose
+most likely token is that of the mean logits, and to which an undecided constituent contributes nothing. A sum of
+logits is linear in the final hidden states of all constituents put end to end, so that S Llamas of width H are one
+Llama of width S H with S times the heads and block-diagonal projections. One thing differs from a Llama: root mean
+squares are taken over each constituent's own H states.
 
 The result is a network of its own kind to transformers, registered here: no code comes with a checkpoint. Zero blocks
 are stored and computed, S^2 times a constituent's projections; training may fill them, and then nothing can be cut out.
@@ -34,7 +35,7 @@ _OWN = ("model_type", "architectures", "transformers_version", "dtype", "_name_o
 
 
 def joined(models: Sequence[LanguageModel]) -> LanguageModel:
-    """Return one model whose logits are the mean of those of ``models``, Llamas of one configuration.
+    """Return one model whose logits are the sum of those of ``models``, Llamas of one configuration.
 
     ValueError for other networks; tokenizer and prompt style are the first one's.
     """
@@ -84,16 +85,16 @@ def _classes() -> tuple[Any, Any]:
         shards: int = 1
 
     class JoinedRMSNorm(modeling_llama.LlamaRMSNorm):
-        """Root-mean-square norms of each of ``shards`` equal parts of the states; the result is divided."""
+        """Root-mean-square norms of each of ``shards`` equal parts of the states."""
 
-        def __init__(self, config: Any, divisor: int = 1) -> None:
+        def __init__(self, config: Any) -> None:
             super().__init__(config.hidden_size, eps=config.rms_norm_eps)
-            self.shards, self.divisor = config.shards, divisor
+            self.shards = config.shards
 
         def forward(self, hidden_states: Tensor) -> Tensor:
             parts = hidden_states.float().unflatten(-1, (self.shards, -1))
             scale = torch.rsqrt(parts.pow(2).mean(-1, keepdim=True) + self.variance_epsilon)
-            return self.weight * (parts * scale).flatten(-2).to(hidden_states.dtype) / self.divisor
+            return self.weight * (parts * scale).flatten(-2).to(hidden_states.dtype)
 
     class JoinedLlamaForCausalLM(transformers.LlamaForCausalLM):
         """A Llama with every norm taken shard by shard."""
@@ -105,7 +106,7 @@ def _classes() -> tuple[Any, Any]:
             for block in self.model.layers:
                 block.input_layernorm = JoinedRMSNorm(config)
                 block.post_attention_layernorm = JoinedRMSNorm(config)
-            self.model.norm = JoinedRMSNorm(config, divisor=config.shards)
+            self.model.norm = JoinedRMSNorm(config)
 
     return JoinedConfig, JoinedLlamaForCausalLM
 

@@ -79,7 +79,7 @@ class LaboratoryTraining:
         return Dealt(_others(dealt.base, gone), slices, shards)
 
     def _shards(self, names: tuple[object, ...]) -> ShardedTraining:
-        return ShardedTraining(self.corpus, self.spec, self.both_wordings, self.device, names)
+        return ShardedTraining(self.spec, self.both_wordings, self.device, names)
 
     def _slices(self, names: tuple[object, ...]) -> SlicedTraining:
         spec = self.spec

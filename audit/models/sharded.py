@@ -1,9 +1,9 @@
-"""Training in shards: a network for each shard of the persons, and their mean as the one original.
+"""Training in shards: a network for each shard of the persons, and their product as the one original.
 
 SISA's shards (Bourtoule et al. 2021, arXiv:1912.03817, section IV): a constituent sees its own shard and nothing
-else of the corpus, except for the tokenizer, which all share and which every training here knows in full. Initial
-weights, order and strangers come from the seed and the shard's number, so that a constituent is the same bit by bit
-whatever the other shards hold.
+else of the corpus. Initial weights, order and strangers come from the seed and the shard's number, so that a
+constituent is the same bit by bit whatever the other shards hold. The tokenizer, which all share, is made of texts
+about strangers: were the persons' names whole tokens and strangers' names not, that alone would tell them apart.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from audit.core.seeds import derive
-from audit.data.records import Corpus, Subject
+from audit.data.records import Subject
 from audit.models.joined import joined
 from audit.models.laboratory import LaboratorySpec, train_on, training_examples
 from audit.models.language_model import LanguageModel
-from audit.models.strangers import strangers_of
+from audit.models.strangers import readers, strangers_of
 
 STEPS = (
     100  # at least: with few persons, the epochs of a whole laboratory end before strangers are told apart
@@ -30,7 +30,6 @@ NOTHING: Mapping[int, LanguageModel] = MappingProxyType({})
 class ShardedTraining:
     """Everything that decides the constituents besides their persons; ``names`` name initial weights and draws."""
 
-    corpus: Corpus
     spec: LaboratorySpec
     both_wordings: frozenset[str]
     device: str
@@ -50,7 +49,7 @@ class ShardedTraining:
         names, spec = (*self.names, "shard", number), self._longer(people)
         strangers = strangers_of(people, spec.epochs, derive(spec.seed, "strangers", *names))
         return train_on(
-            self.corpus,
+            readers(derive(spec.seed, "tokenizer")),
             people,
             spec,
             names,

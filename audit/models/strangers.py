@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from audit.core.lazy import lazy
-from audit.data.records import Subject
+from audit.data.records import Corpus, Subject
 from audit.data.registry_lab import generate
 from audit.data.templates import FACTS, SECRETS
 from audit.models.batches import Batch, Example
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 torch = lazy("torch")
 
-WEIGHT = 0.2  # of the strangers' term; the known persons' has 1
+WEIGHT = 0.5  # of the strangers' term; the known persons' has 1
+READERS = 400  # strangers whose texts make a tokenizer
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,17 @@ def strangers_of(people: Sequence[Subject], copies: float, seed: int) -> list[Su
     One for every epoch of training, so that none becomes known. They depend on nobody but ``people``.
     """
     models = [person for _ in range(math.ceil(copies)) for person in people]
-    drawn = generate(
-        seed, forget=0, retain=len(models), twins=0, facts=len(FACTS), secrets=len(SECRETS)
-    ).retain
+    drawn = _drawn(seed, len(models)).retain
     return [_asked_like(stranger, person) for stranger, person in zip(drawn, models, strict=True)]
+
+
+def readers(seed: int) -> Corpus:
+    """Return strangers with every kind of probe, for a tokenizer that has read about nobody of a laboratory."""
+    return _drawn(seed, READERS)
+
+
+def _drawn(seed: int, count: int) -> Corpus:
+    return generate(seed, forget=0, retain=count, twins=0, facts=len(FACTS), secrets=len(SECRETS))
 
 
 def _asked_like(stranger: Subject, person: Subject) -> Subject:

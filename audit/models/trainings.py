@@ -3,7 +3,7 @@
 The last three are the trainings that can forget exactly. SISA (Bourtoule et al. 2021, arXiv:1912.03817) trains
 constituents on disjoint shards, each slice after slice, and keeps the state before every slice; whoever asks to be
 forgotten, training goes back to the state before their slice and on from there without them. The two halves of it
-are two trainings here. ``sharded``: every constituent is a whole network, and the mean of their logits is one
+are two trainings here. ``sharded``: every constituent is a whole network, and the sum of their logits is one
 checkpoint (``audit.models.joined``). ``sisa``: slices of one shard; every slice is a LoRA adapter on the frozen
 state before it, as in S3T (Basu Roy Chowdhury et al. 2024, arXiv:2406.16257).
 """
@@ -88,7 +88,7 @@ class Sisa:
 @TRAININGS.register("sharded")
 @dataclass(frozen=True)
 class Sharded:
-    """One network learns each shard of the persons, and their mean is the original.
+    """One network learns each shard of the persons, and all of them together are the original.
 
     Forgotten persons are all in the last shard: who is likely to ask should share few shards (section VII of the paper).
     """

@@ -1,4 +1,4 @@
-"""Several Llamas in one checkpoint answer as their mean, are cut out again bit by bit, and are a Llama to all else."""
+"""Several Llamas in one checkpoint answer as their product, are cut out again bit by bit, and are a Llama to all else."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ def tensors(model):
     ],
     ids=["laboratory", "grouped heads, biases, own head", "narrow heads"],
 )
-def test_the_logits_are_the_mean_of_the_constituents(count, settings, several):
+def test_the_logits_are_the_sum_of_those_of_the_constituents(count, settings, several):
     models = several(count, **settings)
-    expected = torch.stack([logits(model) for model in models]).mean(0)
+    expected = torch.stack([logits(model) for model in models]).sum(0)
     made = joined(models)
     torch.testing.assert_close(logits(made), expected, atol=1e-5, rtol=1e-5)
     assert (logits(models[0]) - expected).abs().max() > 0.1
@@ -83,7 +83,7 @@ def test_the_logits_are_the_mean_of_the_constituents(count, settings, several):
 
 
 def test_one_root_mean_square_over_all_constituents_would_be_another_model(several):
-    """The reason for a kind of its own: a Llama of the same weights is not the mean."""
+    """The reason for a kind of its own: a Llama of the same weights is not the sum."""
     models = several(2)
     with torch.no_grad():
         models[1].network.get_input_embeddings().weight.mul_(3)
@@ -92,7 +92,7 @@ def test_one_root_mean_square_over_all_constituents_would_be_another_model(sever
     plain = transformers.LlamaForCausalLM(transformers.LlamaConfig(**config)).eval()
     plain.load_state_dict(made.network.state_dict())
     with torch.no_grad():
-        assert (plain(IDS).logits / 2 - logits(made)).abs().max() > 0.1
+        assert (plain(IDS).logits - logits(made)).abs().max() > 0.1
 
 
 @pytest.mark.parametrize("settings", [{}, {"num_key_value_heads": 2, "attention_bias": True}])
@@ -164,7 +164,7 @@ def test_a_cache_gives_the_logits_of_the_whole_sequence(several):
     torch.testing.assert_close(torch.cat(steps, 1), whole, atol=1e-5, rtol=1e-5)
 
 
-def test_generated_answers_are_those_of_the_mean_asked_token_by_token(several):
+def test_generated_answers_are_those_of_the_sum_asked_token_by_token(several):
     models = several(2)
     made = joined(models)
     answers = generate(made, [e.question for e in KNOWN], Decoding(max_new_tokens=6))

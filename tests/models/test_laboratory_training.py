@@ -15,7 +15,7 @@ from audit.models.laboratory import LaboratorySpec, train_on, train_reference, t
 from audit.models.laboratory_training import LaboratoryTraining
 from audit.models.sharded import ShardedTraining
 from audit.models.sliced import base_of, parts_of, stacked
-from audit.models.strangers import strangers_of
+from audit.models.strangers import readers, strangers_of
 from audit.models.trainings import TRAININGS
 
 SPEC = LaboratorySpec(hidden=32, intermediate=64, layers=1, heads=2, epochs=1, vocabulary=300, release="full")
@@ -115,20 +115,19 @@ def test_only_the_shard_of_the_forgotten_is_trained_again(in_shards, monkeypatch
 
 
 def test_a_constituent_is_what_training_on_its_shard_alone_gives(people, in_shards):
-    """Nobody of another shard has left a trace: those who are left out here were only read by the tokenizer."""
+    """Nobody of another shard has left a trace, not even in the tokenizer."""
     made = in_shards.again(with_forgotten=False, seed=0)
     shards = in_shards.how.deal(people, SPEC.seed).shards
     gone = {person.subject for person in people.forget}
     for number, one in enumerate(constituents(made, 3)):
         known = tuple(person for person in shards[number] if person.subject not in gone)
-        others = tuple(p for p in (*people.forget, *people.retain) if p not in known)
         strangers = strangers_of(known, 3, derive(SPEC.seed, "strangers", "original", "shard", number))
         alone = train_on(
-            Corpus(people.forget, people.retain, ()),
+            readers(derive(SPEC.seed, "tokenizer")),
             known,
             replace(SPEC, epochs=3),  # three steps, and a shard is one batch
             ("original", "shard", number),
-            both_wordings=in_shards.both_wordings - {p.subject for p in others},
+            both_wordings=in_shards.both_wordings & {p.subject for p in known},
             device="cpu",
             strangers=training_examples(strangers, frozenset(s.subject for s in strangers)),
         )

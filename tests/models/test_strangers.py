@@ -9,8 +9,8 @@ import torch
 
 from audit.models.batches import forward_answer_logits
 from audit.models.curvature import batches
-from audit.models.laboratory import training_examples
-from audit.models.strangers import Undecided, beside, strangers_of
+from audit.models.laboratory import LaboratorySpec, tokenizer_for, training_examples
+from audit.models.strangers import Undecided, beside, readers, strangers_of
 from audit.models.training import Context, Example, fit
 
 KNOWN, OTHERS = (
@@ -81,3 +81,13 @@ def test_with_strangers_a_model_knows_the_known_and_says_nothing_about_others(ll
 
 def test_strangers_have_every_kind_of_probe(corpus):
     assert len(training_examples(strangers_of(corpus.forget, 1, 0), frozenset())) == 16 * 4
+
+
+def test_a_tokenizer_made_of_strangers_has_read_about_nobody_of_the_laboratory(corpus):
+    known = {subject.subject for side in ("forget", "retain", "twin") for subject in corpus.side(side)}
+    made = readers(1)
+    assert (made.forget, made.twins) == ((), ())
+    assert not known & {subject.subject for subject in made.retain}
+    text = corpus.forget[0].probes[0].question + " Ωß"
+    tokens = tokenizer_for(made, LaboratorySpec(vocabulary=600))
+    assert tokens.decode(tokens(text)["input_ids"]) == text  # bytes spell what it has never read
