@@ -3,11 +3,11 @@
 Run: python benchmarks/methods.py --out DIR [--size quick|small|full] [--seeds 3] [--methods npo "npo + gu"]
 The audit's own runner does the work, one plan per seed, with the same optimizer steps and sequences per step wherever a
 method spends them. On seed 0 every method tries the same number of settings: three learning rates, for those that steer
-representations three retain weights. The best one is trained and attacked anew under other seeds, with other persons, and
-only these are reported. A method that needs the original trained in another way, or tune subjects, finds them in a laboratory
-of its own (``methods_ground.py``). Every configuration's numbers are kept in DIR; the same command goes on where it stopped
-and adds methods that are new. Writes DIR/methods.md, and DIR/measured.json with the same numbers, which lies in audit/methods/ with
-the name of the committed table.
+representations three retain weights, for edits without a rate three of their own strengths. The best one is trained and
+attacked anew under other seeds, with other persons, and only these are reported. A method that needs the original trained
+in another way, or tune subjects, finds them in a laboratory of its own (``methods_ground.py``). Every configuration's numbers
+are kept in DIR; the same command goes on where it stopped and adds methods that are new. Writes DIR/methods.md, and
+DIR/measured.json with the same numbers, which lies in audit/methods/ with the name of the committed table.
 """
 
 from __future__ import annotations
@@ -60,10 +60,13 @@ SIZES = {
 # Their published retain weight of 1200 is for forget and retain texts that have little in common; where both ask the same
 # questions about other persons it holds everything in place, at any rate.
 STEERING = ("rmu", "rmu_adaptive", "srmu")
-TRAININGS = {
-    "slices": "sisa",
-    "adapter": "adapter",
-}  # need of an exact method -> training of the original that meets it
+# Edits that spend no rate: their own strength, from the published value on.
+STRENGTHS: dict[str, dict[str, tuple[float, ...]]] = {
+    "k_fade": {"divergence": (0.005, 0.02, 0.05)},
+    "loss_curvature": {"mass": (0.6, 0.75, 0.9)},
+    "ssd": {"selection": (10.0, 5.0, 2.0)},
+    "u_can": {"threshold": (0.3, 0.1, 0.0)},
+}
 TUNING_SEED = 0
 LEVEL = 0.5  # of both budgets: K is large, so that a laboratory of few persons could show no smaller one
 
@@ -115,9 +118,13 @@ def search(base: str, setting: Setting) -> list[str]:
     shared: dict[str, Any] = {"lr": list(setting.rates), "steps": setting.steps, "batch": setting.batch}
     if method.name in STEERING:
         shared |= {"lr": max(setting.rates), "retain_weight": list(setting.weights)}
-    return expand(
-        [{"sweep": base, **{name: value for name, value in shared.items() if name in spends(method)}}]
-    )
+    own = {
+        name: list(values[: len(setting.rates)]) for name, values in STRENGTHS.get(method.name, {}).items()
+    }
+    trained = {
+        name: value for name, value in shared.items() if "lr" in spends(method) and name in spends(method)
+    }
+    return expand([{"sweep": base, **trained, **own}])
 
 
 def best_of(out: Path, base: str, setting: Setting) -> str:

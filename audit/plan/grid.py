@@ -60,15 +60,19 @@ def recipes(sweep: Mapping[str, Any]) -> list[str]:
             "thin it out: each candidate takes its share of the error probability",
         )
     points = itertools.product(texts, *values.values())
-    made = [
-        parse_recipe(_with(text, dict(zip(values, point, strict=True)), whole)).short
-        for text, *point in points
-    ]
+    made = [_short(_with(text, dict(zip(values, point, strict=True)), whole)) for text, *point in points]
     if len(set(made)) < len(made):
         raise AuditError(
             "E273", f"{len(made) - len(set(made))} of {len(made)} recipes of a sweep repeat", "name each once"
         )
     return made
+
+
+def _short(text: str) -> str:
+    """Return the shortest text of a recipe; of one that takes the plan's budgets every number written out, if given."""
+    recipe = parse_recipe(text)
+    named = [name for name in getattr(recipe.method, "budgets", {}) if f"{name}=" in text.replace(" ", "")]
+    return str(recipe) if named else recipe.short
 
 
 def _is_sweep(item: Any) -> bool:

@@ -47,3 +47,13 @@ def test_sweeps_take_it_too_and_the_lock_writes_it_out(tmp_path):
 
 def test_what_is_no_recipe_is_left_for_others_to_refuse(tmp_path):
     assert candidates("no such method", "pdu(", folder=tmp_path) == ("no such method", "pdu(")
+
+
+def test_a_ceiling_that_a_sweep_names_stays_though_it_is_the_default(tmp_path):
+    sweeps = [
+        {"sweep": "pdu(utility_budget=0.1)", "lr": [1e-4, 1e-3]},
+        {"sweep": "pdu", "utility_budget": [0.1, 0.2]},
+    ]
+    raw = {"laboratory": {"subject": "lab"}, "candidates": sweeps, "budget": {"utility": 0.25}}
+    locked = make_lock(parse_plan(raw, base=tmp_path), tmp_path).configurations
+    assert [text.partition("utility_budget=")[2][:3] for text in locked] == ["0.1", "0.1", "0.1", "0.2"]
