@@ -55,7 +55,7 @@ class AdaptiveJoint:
         first = context.remember("first epoch", _Average)
         loss = context.mean_nll(batch)
         epoch = context.step * len(batch) < len(context.retain_examples)
-        if not first.tokens or (epoch and context.step * _EPOCHS < context.steps):
+        if epoch and context.step * _EPOCHS < max(1, context.steps):
             first.see(float(loss.detach()), len(batch.targets))
             return _FLOOR * loss
         return self.multiplier(float(loss.detach()) - first.mean) * loss
