@@ -231,7 +231,9 @@ def accept(
 
 
 def _refused(cause: str) -> AuditError:
-    return AuditError("E320", f"the laboratory is not accepted: {cause}", "use another seed or more epochs")
+    return AuditError(
+        "E320", f"the laboratory is not accepted: {cause}", "set another seed in the plan, such as `seed: 1`"
+    )
 
 
 def _release(

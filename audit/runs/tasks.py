@@ -91,7 +91,7 @@ def _refuse_divergence(model: LanguageModel) -> None:
         raise AuditError(
             "E310",
             f"training ended with {bad} weights that are not finite",
-            "lower this recipe's learning rate",
+            "lower this recipe's learning rate or strength",
         )
 
 
