@@ -504,13 +504,17 @@ def _report(run_folder: Path, certificate: Certificate) -> Path:
 
 def _finish(run_folder: Path, locked: Lock, certificate: Certificate, json_output: bool) -> int:
     from audit.evidence.leaks import refuse
+    from audit.report import failed
     from audit.runs.finish import drop_refused_weights, forget_list, outputs
+    from audit.runs.status import failures
 
     drop_refused_weights(run_folder, {c.checkpoint for c in certificate.valid_set})
     target = _report(run_folder, certificate)
     refuse(outputs(run_folder), forget_list(run_folder))
     _show(certificate, json_output)
     if not json_output:
+        for line in failed.lines(certificate, failures(run_folder), str(run_folder)):
+            print(line)
         print(f"\nreport     {target}\ndashboard  unlearn-audit dashboard {run_folder}")
     return certificate.verdict.exit_code
 

@@ -13,6 +13,20 @@ from audit.runs.lease import COORDINATOR, Leases
 
 
 @dataclass(frozen=True)
+class Failure:
+    """What could not be done, why, and what to do; ``label`` is the job's, with the step of a checkpoint."""
+
+    label: str
+    code: str
+    cause: str
+    remedy: str
+
+    def text(self) -> str:
+        """Return the failure as one line."""
+        return f"{self.label}: {self.code} {self.cause} → {self.remedy}"
+
+
+@dataclass(frozen=True)
 class Status:
     """``stage`` is the stage in the queue; ``done``, ``running``, ``failed`` and ``total`` count its jobs."""
 
@@ -52,8 +66,6 @@ def look(run: Path) -> Status:
         else {"closed": True, "jobs": [], "stage": ""}
     )
     listed = [Job(**record) for record in queue["jobs"]]
-    failures = sorted((run / "failed").glob("*.json")) if (run / "failed").is_dir() else []
-    reasons = [json.loads(p.read_text(encoding="utf-8")) for p in failures]
     return Status(
         audit_id=lock.audit_id,
         candidates=len(lock.configurations),
@@ -64,9 +76,24 @@ def look(run: Path) -> Status:
         running=tuple(
             job.label for job in listed if (run / "leases" / job.key).exists() and not jobs.is_done(job.key)
         ),
-        failed=tuple(f"{r['label']}: {r['code']} {r['cause']}" for r in reasons),
+        failed=tuple(failure.text() for failure in failures(run)),
         jobs_done=sum(1 for _ in (run / "jobs").glob("*/DONE")) if (run / "jobs").is_dir() else 0,
     )
+
+
+def failures(run: Path) -> list[Failure]:
+    """Return every recorded failure: of jobs, and of single checkpoints inside trainings that went on."""
+    records = [_read(path) for path in sorted((run / "failed").glob("*.json"))]
+    for path in sorted((run / "jobs").glob("*/result.json")):
+        for step, made in _read(path).get("checkpoints", {}).items():
+            if "code" in made:
+                recipe = _read(path.with_name("spec.json"))["recipe"]
+                records.append(made | {"label": f"unlearn {recipe} at {step}"})
+    return [Failure(r["label"], r["code"], r["cause"], r["remedy"]) for r in records]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _state(run: Path, queue: dict[str, Any]) -> str:

@@ -33,11 +33,18 @@ def test_a_running_one_says_what_is_done_under_way_and_failed(run):
     assert found.state == "running"
     assert (found.stage, found.total, found.done) == ("attack and score", 4, 1)
     assert found.running == ("job 2",)  # job 0 is done, whoever still holds its lease
-    assert found.failed == ("job 1: E310 it diverged",)
+    assert found.failed == ("job 1: E310 it diverged → less",)
     text = "\n".join(found.lines())
     assert "1 of 4 done" in text
     assert "running  job 2" in text
     assert json.loads(json.dumps(found.to_json()))["done"] == 1
+
+
+def test_a_checkpoint_that_failed_inside_a_training_that_went_on_is_listed_with_its_step(run):
+    job = Job({"kind": "unlearn", "recipe": "npo(steps=9)"}, "unlearn npo(steps=9)")
+    bad = {"code": "E310", "cause": "it diverged", "remedy": "less"}
+    Jobs(run).perform(job, lambda folder: {"checkpoints": {"3": {"checkpoint": "ab"}, "9": bad}})
+    assert look(run).failed == ("unlearn npo(steps=9) at 9: E310 it diverged → less",)
 
 
 def test_one_whose_coordinator_is_gone_is_interrupted_and_says_how_to_go_on(run):
