@@ -59,9 +59,18 @@ def test_gru_remembers_earlier_retain_gradients():
     assert rest == [0, 0]
 
 
+def bowl(on):
+    """The forget term |w|^2 / 2, whose gradient is w; the retain term's is (7, ...) everywhere."""
+
+    def term(side, batch):
+        return 0.5 * on.weights["w"].square().sum() if side == "forget" else 7 * on.weights["w"].sum()
+
+    return term
+
+
 def test_sam_takes_the_gradient_where_the_term_is_largest_and_comes_back():
     """g = w = (3, 4), |g| = 5, rho .5: e = (.3, .4), and the gradient there is (3.3, 4.4)."""
-    on = update((3.0, 4.0), lambda side, batch: 0.5 * on.weights["w"].square().sum())
+    on = update((3.0, 4.0), lambda side, batch: bowl(on)(side, batch))
     before = on.weights["w"].detach().clone()
     forget, retain = transformed("sam(rho=0.5)", [3, 4], [1, 1], on)
     assert forget == pytest.approx([3.3, 4.4])
@@ -70,7 +79,7 @@ def test_sam_takes_the_gradient_where_the_term_is_largest_and_comes_back():
 
 
 def test_weights_come_back_bit_by_bit_where_adding_and_subtracting_would_not():
-    on = update((1.0, 1e-8), lambda side, batch: 0.5 * on.weights["w"].square().sum())
+    on = update((1.0, 1e-8), lambda side, batch: bowl(on)(side, batch))
     before = on.weights["w"].detach().clone()
     transformed("sam(rho=0.3)", [1, 1], [0, 0], on)
     assert torch.equal(on.weights["w"], before)
@@ -87,7 +96,7 @@ def test_a_zero_forget_gradient_has_no_direction_to_go():
 
 def test_smoothing_averages_the_gradient_over_noise_of_the_stated_size():
     """The gradient of |w|^2 / 2 at w + e is w + e: the mean of 4 noises has standard deviation sigma / 2."""
-    on = update([1.0] * 40_000, lambda side, batch: 0.5 * on.weights["w"].square().sum())
+    on = update([1.0] * 40_000, lambda side, batch: bowl(on)(side, batch))
     before = on.weights["w"].detach().clone()
     zeros = [0.0] * 40_000
     forget, _ = transformed("randomized_smoothing(sigma=0.1, draws=4)", zeros, zeros, on)
@@ -162,10 +171,11 @@ def test_collinear_constraints_have_a_solution():
 
 
 def sure(text, gradient, name="net.weight"):
-    """Return the step and an update over one matrix whose forget term has the given gradient."""
+    """Return the step and an update over one matrix: the forget gradient, its rows upside down for the retain term."""
     weight = torch.nn.Parameter(torch.zeros(len(gradient), len(gradient[0])))
     direction = torch.tensor(gradient, dtype=torch.float32)
-    on = Update(Run(), {name: weight}, None, lambda side, batch: (direction * weight).sum())
+    towards = {"forget": direction, "retain": direction.flip(0)}
+    on = Update(Run(), {name: weight}, None, lambda side, batch: (towards[side] * weight).sum())
     on.context.forget_examples = ("all of them",)
     on.context.batch = lambda examples: examples
     on.context.model = SimpleNamespace(network=None)

@@ -58,6 +58,19 @@ def test_a_circuit_is_the_share_of_modules_with_the_largest_part():
     assert STEPS.build("cure(share=0.6)")._largest(found) == {"b", "c", "d"}  # rounded up
 
 
+def test_cure_finds_a_circuit_for_each_side_from_that_sides_own_parts(monkeypatch):
+    """Half of four modules: a and c do most on the forget sequences, b and c on the retain sequences."""
+    found = {"f": {"a": 3.0, "b": 0.5, "c": 2.0, "d": 1.0}, "r": {"a": 1.0, "b": 9.0, "c": 2.0, "d": 0.0}}
+    monkeypatch.setattr("audit.methods.steps.cure.parts", lambda model, side, names: found[side])
+    run = Run(model=None, forget_examples="f", retain_examples="r")
+    on = Update(run, {f"{m}.weight": torch.nn.Parameter(torch.zeros(1)) for m in "abcd"}, None, None)
+    step = STEPS.build("cure(share=0.5)")
+    step.prepare(on)
+    ours, theirs = step.transform(on, [torch.tensor([1.0])] * 4, [torch.tensor([2.0])] * 4)
+    assert [float(g) for g in ours] == [1, 0, 1, 0]
+    assert [float(g) for g in theirs] == [0, 2, 2, 0]
+
+
 def test_a_part_is_the_slope_of_the_answer_logits_when_the_output_is_scaled(away):
     """<y, dz/dy> is the derivative of z by s where y is replaced by s y: central difference over 2 %."""
     model = away(frozenset()).model
