@@ -7,7 +7,6 @@ seed fixes every bit of the result.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from audit.models.load import LanguageModel
 from audit.models.objective import NLL, Budget, Callback, Objective, Weighting, services
 from audit.models.recomputation import recomputed
 from audit.models.scope import Scope
+from audit.models.stream import stream
 from audit.models.update import GradientStep, PreparedStep, Side, Step, Update, UpdateStep
 
 if TYPE_CHECKING:
@@ -86,10 +86,10 @@ def train(
     sides = _Sides(
         objective,
         budget,
-        _stream(forget, size, generator(seed, "forget order"), weigh, generator(seed, "forget weights"))
+        stream(forget, size, generator(seed, "forget order"), weigh, generator(seed, "forget weights"))
         if uses_forget
         else None,
-        _stream(retain, min(size, len(retain)), generator(seed, "retain order")) if uses_retain else None,
+        stream(retain, min(size, len(retain)), generator(seed, "retain order")) if uses_retain else None,
         tuple(steps),
     )
     rates = [(adamw, budget.lr_at)]
@@ -139,8 +139,8 @@ def fit(
     sides = _Sides(
         objective or NLL(),
         Budget(forget_weight=1.0, retain_weight=others_weight),
-        _stream(examples, batch, generator(seed, "fit order")),
-        _stream(others, min(batch, len(others)), generator(seed, "fit others")) if others else None,
+        stream(examples, batch, generator(seed, "fit order")),
+        stream(others, min(batch, len(others)), generator(seed, "fit others")) if others else None,
         (),
     )
     _loop(context, sides, rates, steps, clip, (), progress or NullProgress(), stage)
@@ -242,39 +242,6 @@ def _correct(update: Update, before: Sequence[Any], steps: Sequence[Step]) -> No
         for weight, start, wanted, given in zip(weights, before, change, proposed, strict=False):
             if wanted is not given:
                 weight.copy_(start + wanted)
-
-
-def _stream(
-    examples: Sequence[Example],
-    size: int,
-    dice: np.random.Generator,
-    weigh: Callable[[int], np.ndarray] | None = None,
-    luck: np.random.Generator | None = None,
-) -> Iterator[list[Example]]:
-    """Yield batches of shuffled epochs without end; an epoch ends early where a step's weights differ from its own."""
-    queue: list[int] = []
-    weights = np.ones(len(examples))
-    for step in itertools.count():
-        wanted = weigh(step) if weigh else weights
-        if not np.array_equal(wanted, weights):
-            queue, weights = [], wanted
-        while len(queue) < size:
-            epoch = _copies(weights, luck) if luck else np.arange(len(examples))
-            queue += epoch[dice.permutation(len(epoch))].tolist()
-        yield [examples[index] for index in queue[:size]]
-        queue = queue[size:]
-
-
-def _copies(weights: np.ndarray, luck: np.random.Generator) -> np.ndarray:
-    """Return F indices, each as often as its weight in expectation: the weight rounded down or up.
-
-    Systematic sampling, so that whole weights are met exactly.
-    """
-    ends = np.cumsum(weights)
-    ends[-1] = len(weights)
-    start = (luck.integers(1 << 20) + 0.5) / (1 << 20)  # rounding of a sum never reaches a whole number
-    counts = np.diff(np.floor(ends + start), prepend=0.0).astype(int)
-    return np.repeat(np.arange(len(weights)), counts)
 
 
 def _weights(weighting: Weighting, context: Context, steps: int, step: int) -> np.ndarray:

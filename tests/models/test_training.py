@@ -13,7 +13,8 @@ from audit.models.layers import block_output, blocks, body, hidden_states, mlp
 from audit.models.load import weight_digest
 from audit.models.refusals import REFUSALS
 from audit.models.scope import parse_scope
-from audit.models.training import NLL, Budget, Context, Example, _copies, fit, train
+from audit.models.stream import copies
+from audit.models.training import NLL, Budget, Context, Example, fit, train
 
 FORGET = [Example(f"f{i}", f"In which city was person {i} born?", f"Town {i * 7}") for i in range(10)]
 RETAIN = [Example(f"r{i}", f"What does person {i} play?", f"instrument number {i * 3}") for i in range(14)]
@@ -329,7 +330,7 @@ def test_an_epoch_holds_each_sequence_as_often_as_its_weight(llama):
 def test_a_weight_is_met_in_expectation():
     """10,000 epochs of weights .3, .9, 1.8: standard errors are below .005."""
     dice = np.random.default_rng(0)
-    drawn = [np.bincount(_copies(np.array([0.3, 0.9, 1.8]), dice), minlength=3) for _ in range(10_000)]
+    drawn = [np.bincount(copies(np.array([0.3, 0.9, 1.8]), dice), minlength=3) for _ in range(10_000)]
     np.testing.assert_allclose(np.mean(drawn, axis=0), [0.3, 0.9, 1.8], atol=0.025)
     assert {int(sum(one)) for one in drawn} == {3}
 
