@@ -12,6 +12,7 @@ from audit.core.errors import AuditError
 from audit.core.registry import canonical
 from audit.methods.base import METHODS, Edit, default_budget, kind, spends
 from audit.methods.compose import Recipe, parse_recipe, run_recipe
+from audit.methods.edits import k_fade
 from audit.models.batches import forward_answer_logits
 from audit.models.curvature import batches
 from audit.models.digests import weight_digest
@@ -213,3 +214,56 @@ def test_a_k_fade_step_forgets_within_the_divergence_it_is_allowed(allowed, know
     (old, targets), (new, _) = (distributions(model, lab.forget) for model in (knowing, made))
     rise = float((old - new).gather(1, targets[:, None]).mean())
     assert rise > 2 * measured  # the forget answers pay, not the retain answers
+
+
+def test_k_fade_leaves_projections_without_curvature_alone(knowing, lab):
+    """Nothing of what enters the second feed-forward part gets out: its slope and its curvature are zero."""
+    silent = knowing.clone()
+    with torch.no_grad():
+        silent.network.model.layers[1].mlp.down_proj.weight.zero_()
+    before, after = lab.weights(silent), lab.weights(lab.run("k_fade(steps=1)", silent))
+    assert all(torch.isfinite(weight).all() for weight in after.values())
+    for name in ("gate_proj", "up_proj"):
+        key = f"model.layers.1.mlp.{name}.weight"
+        assert torch.equal(before[key], after[key])
+    assert not torch.equal(
+        before["model.layers.0.mlp.up_proj.weight"], after["model.layers.0.mlp.up_proj.weight"]
+    )
+
+
+def test_k_fade_takes_no_step_in_any_direction_that_is_not_a_number(knowing, lab, monkeypatch):
+    monkeypatch.setattr(k_fade.Spectrum, "divided", lambda self, slope: slope * float("nan"))
+    assert weight_digest(lab.run("k_fade(steps=1)", knowing)) == weight_digest(knowing)
+
+
+def test_k_fade_without_a_length_that_obeys_puts_every_bit_back(knowing, lab, monkeypatch):
+    """Minus zero plus zero would be zero."""
+    given = knowing.clone()
+    with torch.no_grad():
+        given.network.model.layers[0].mlp.up_proj.weight[0, 0] = -0.0
+    tried = []
+    monkeypatch.setattr(k_fade, "longest", lambda obeys, most: tried.append(obeys(most)) or 0.0)
+    assert weight_digest(lab.run("k_fade(steps=1)", given)) == weight_digest(given)
+    assert tried
+
+
+def test_k_fade_looks_at_a_budgets_worth_of_retain_sequences_however_many_there_are(
+    knowing, lab, monkeypatch
+):
+    """Two steps of batches of four: eight for the factors, twelve for every length; the forget side whole."""
+    many = [dataclasses.replace(e, key=f"{e.key}{i}") for i in range(20) for e in lab.retain]
+    seen = []
+
+    def record(model, examples, size):
+        seen.append(frozenset(e.key for e in examples))
+        return batches(model, examples, size)
+
+    monkeypatch.setattr(k_fade, "batches", record)
+    run_recipe(parse_recipe("k_fade(steps=2, batch=4)"), knowing, lab.forget, many, 0)
+    factors, *others = seen
+    forget = frozenset(e.key for e in lab.forget)
+    watched = [one for one in others if one != forget]
+    assert len(factors) == 8
+    assert {len(one) for one in watched} == {12}
+    assert len(set(watched)) == 2  # drawn anew for every step
+    assert others.count(forget) == 2
