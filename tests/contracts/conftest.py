@@ -36,14 +36,19 @@ FORGET, RETAIN = examples("f", 0), examples("r", 5)
 TUNE = 6  # of the retain sequences: what a post-calibration may look at
 
 
-def fitted(architecture: str, known: list[Example]) -> LanguageModel:
+def tokenizer() -> transformers.PreTrainedTokenizerFast:
+    """Return a tokenizer whose words are those of all questions and answers."""
     names = [f"{side}{i}" for side in "fr" for i in range(8)]
     words = ["Q", ":", "A", "where", "does", "now", "live", "?", "<unk>", "</s>", *names, *COLOURS]
     raw = tokenizers.Tokenizer(
         tokenizers.models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>")
     )
     raw.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    tokens = transformers.PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="</s>", unk_token="<unk>")
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="</s>", unk_token="<unk>")
+
+
+def fitted(architecture: str, known: list[Example]) -> LanguageModel:
+    tokens = tokenizer()
     common = {"vocab_size": len(tokens), "bos_token_id": None, "eos_token_id": tokens.eos_token_id}
     torch.manual_seed(0)
     if architecture == "gpt2":
@@ -129,11 +134,18 @@ def weights(model: LanguageModel) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="session")
 def lab() -> SimpleNamespace:
-    """Return the two sides and what can be asked of a model."""
+    """Return the two sides, what can be asked of a model and what models are made of."""
 
     def run(text: str, model: LanguageModel, seed: int = 0) -> LanguageModel:
         return run_recipe(parse_recipe(text), model, FORGET, RETAIN, seed, tune=RETAIN[:TUNE])
 
     return SimpleNamespace(
-        forget=FORGET, retain=RETAIN, tune=RETAIN[:TUNE], run=run, recall=recall, weights=weights
+        forget=FORGET,
+        retain=RETAIN,
+        tune=RETAIN[:TUNE],
+        run=run,
+        recall=recall,
+        weights=weights,
+        tokenizer=tokenizer,
+        in_slices=InSlices,
     )
