@@ -315,16 +315,19 @@ def dashboard(
 
 @app.command()
 @_coded
-def methods(json_output: JsonOption = False) -> None:
-    """List unlearning methods with parameters, cost, source and evidence grade."""
-    from audit.methods.table import methods_table
+def methods(
+    name: Annotated[str | None, typer.Argument(help="show this one in full", metavar="NAME")] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """List unlearning methods with what they need, cost and reach; one with parameters, budget and source."""
+    from audit.methods.table import methods_table, row_of
+    from audit.report import methods_text
 
-    _print_table(
-        [asdict(row) for row in methods_table()],
-        json_output,
-        ("name", "kind", "family", "parameters", "cost", "evidence", "measured", "source"),
-        note="Measured on the small laboratory, at the best of a small search: CUR unattacked / int4 / relearned.",
-    )
+    rows = [row_of(name)] if name else methods_table()
+    if json_output:
+        _print_json({"rows": [asdict(row) for row in rows]})
+    else:
+        print("\n".join(methods_text.described(rows[0])) if name else methods_text.listed(rows))
 
 
 @app.command()

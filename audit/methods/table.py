@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import difflib
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from audit.core.errors import AuditError
 from audit.methods.base import METHODS, POSTS, STEPS, WEIGHTINGS, default_budget, kind, spends
 from audit.methods.measured import CARRIER, Measured, measured
 
@@ -15,11 +17,11 @@ from audit.methods.measured import CARRIER, Measured, measured
 class MethodRow:
     """One registered objective, edit, driver, weighting, step or post-calibration.
 
-    ``parameters`` and ``budget`` map names to defaults; only methods have a budget. ``cost`` of a method counts
-    forward-equivalents per step, graddiff = 1; that of a step multiplies it; that of a weighting is spent once, in
-    epochs of graddiff; that of a post-calibration is the largest number of scoring passes over its tune subjects.
-    ``never``: when a step leaves the update alone. ``measured``: the laboratory's result (``audit.methods.measured``), of a
-    part on ``npo``.
+    ``parameters`` and ``budget`` map names to defaults; only methods have a budget. ``cost`` counts in ``cost_unit``:
+    of a method forward-equivalents per step, graddiff = 1, or of one that trains anew that training; a step multiplies
+    it; a weighting spends once, in epochs of graddiff; a post-calibration in scoring passes over its tune subjects, at
+    most. ``never``: when a step leaves the update alone. ``measured``: the laboratory's result
+    (``audit.methods.measured``), of a part on ``npo``; ``reading``: the same in one or a few words.
     """
 
     name: str
@@ -30,10 +32,17 @@ class MethodRow:
     parameters: dict[str, Any]
     budget: dict[str, Any]
     cost: float
+    cost_unit: str
     evidence: str
     source: str
     measured: str
+    reading: str
     never: str = ""
+
+    @property
+    def sign(self) -> str:
+        """What a recipe writes in front of it, empty for a method."""
+        return {"weighting": "* ", "step": "+ ", "post": "> "}.get(self.kind, "")
 
 
 def methods_table() -> list[MethodRow]:
@@ -45,6 +54,25 @@ def methods_table() -> list[MethodRow]:
         *(_part(STEPS[name], "step", "+", found, never=STEPS[name].never) for name in STEPS),
         *(_part(POSTS[name], "post", ">", found) for name in POSTS),
     ]
+
+
+def row_of(name: str) -> MethodRow:
+    """Return the row of one name; E110 for a name that is none."""
+    rows = {row.name: row for row in methods_table()}
+    if name not in rows:
+        close = difflib.get_close_matches(name, rows, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "`unlearn-audit methods` lists all names"
+        raise AuditError("E110", f"no method, weighting, step or post-calibration is called {name!r}", hint)
+    return rows[name]
+
+
+def shared_budget(rows: Iterable[MethodRow]) -> dict[str, Any]:
+    """Return the budget fields that have the same default in every row that has them."""
+    defaults: dict[str, set[Any]] = {}
+    for row in rows:
+        for name, value in row.budget.items():
+            defaults.setdefault(name, set()).add(value)
+    return {name: min(values) for name, values in defaults.items() if len(values) == 1}
 
 
 def _method(cls: Any, found: Mapping[str, Measured]) -> MethodRow:
@@ -77,8 +105,21 @@ def _row(
         parameters=dataclasses.asdict(item),
         budget=budget or {},
         cost=item.cost,
+        cost_unit=_unit(kind, getattr(item, "needs", ())),
         evidence=item.evidence,
         source=item.source,
         measured=found.words if found else "not measured",
+        reading=(found.reading or "no result") if found else "not measured",
         never=never,
     )
+
+
+def _unit(kind: str, needs: Collection[str]) -> str:
+    """Return what one of ``cost`` is."""
+    units = {
+        "weighting": "epochs of graddiff, once",
+        "step": "× the method's step",
+        "post": "passes over tune subjects, at most",
+    }
+    again = "× the original's training, at most"
+    return units.get(kind) or (again if "training" in needs else "per step, graddiff = 1")

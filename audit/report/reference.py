@@ -2,69 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from audit.attacks.table import attacks_table
 from audit.data.benchmarks.base import schemas_table
 from audit.measurements.importers.base import importers_table
-from audit.methods.table import methods_table
+from audit.methods.table import MethodRow, methods_table, shared_budget
 from audit.metrics.catalogue import aggregates_table
 from audit.metrics.catalogue import table as metrics_table
 from audit.report.error_codes import codes_table
 from audit.risk.catalogue import table as bounds_table
 
+_SECTIONS = {
+    "method": (("objective", "edit", "driver"), ("family", "needs", "defaults", "cost")),
+    "weighting": (("weighting",), ("needs", "cost")),
+    "step": (("step",), ("needs", "cost", "changes nothing when")),
+    "post-calibration": (("post",), ("needs", "cost")),
+}
+
 
 def methods_markdown() -> str:
-    """Return the tables of methods, of weightings, of steps and of post-calibrations."""
+    """Return the tables of methods, of weightings, of steps and of post-calibrations, and what is not in them."""
     rows = methods_table()
-    methods = [
-        (f"`{m.name}`", m.summary, _parameters(m.parameters), f"{m.cost:g}", m.evidence, m.measured, m.source)
-        for m in rows
-        if m.kind in ("objective", "edit", "driver")
-    ]
-    weightings = [
-        (
-            f"`* {m.name}`",
-            m.summary,
-            _parameters(m.parameters),
-            f"{m.cost:g}",
-            m.evidence,
-            m.measured,
-            m.source,
+    shared = shared_budget(rows)
+    tables = []
+    for title, (kinds, own) in _SECTIONS.items():
+        head = (title, "what it does", "parameters", *own, "evidence", "measured", "source")
+        cells = [_method_cells(row, shared) for row in rows if row.kind in kinds]
+        tables.append(
+            _markdown(head, [tuple(found.get(name) or found["name"] for name in head) for found in cells])
         )
-        for m in rows
-        if m.kind == "weighting"
-    ]
-    steps = [
-        (
-            f"`+ {m.name}`",
-            m.summary,
-            _parameters(m.parameters),
-            f"× {m.cost:g}",
-            m.never,
-            m.evidence,
-            m.measured,
-            m.source,
-        )
-        for m in rows
-        if m.kind == "step"
-    ]
-    posts = [
-        (f"`> {m.name}`", m.summary, _parameters(m.parameters), m.evidence, m.measured, m.source)
-        for m in rows
-        if m.kind == "post"
-    ]
-    head = ("what it does", "parameters")
-    tables = (
-        _markdown(("method", *head, "cost (graddiff = 1)", "evidence", "measured", "source"), methods),
-        _markdown(
-            ("weighting", *head, "cost, once (epochs of graddiff)", "evidence", "measured", "source"),
-            weightings,
-        ),
-        _markdown(("step", *head, "cost", "changes nothing when", "evidence", "measured", "source"), steps),
-        _markdown(("post-calibration", *head, "evidence", "measured", "source"), posts),
-    )
-    return "\n\n".join(tables)
+    defaults = f"Defaults are those of the budget; whoever takes them also takes {_parameters(shared)}."
+    return "\n\n".join([*tables, defaults])
+
+
+def _method_cells(row: MethodRow, shared: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a table of methods may show of one, by the column's title."""
+    return {
+        "name": f"`{row.sign}{row.name}`",
+        "what it does": row.summary,
+        "family": row.family,
+        "needs": ", ".join(row.needs) or "–",
+        "parameters": _parameters(row.parameters),
+        "defaults": _parameters({name: value for name, value in row.budget.items() if name not in shared}),
+        "cost": f"{row.cost:g} {row.cost_unit}",
+        "changes nothing when": row.never,
+        "evidence": row.evidence,
+        "measured": row.measured,
+        "source": row.source,
+    }
 
 
 def attacks_markdown() -> str:
