@@ -17,6 +17,7 @@ from audit.models.laboratory import LaboratorySpec, Role, accept, hits, training
 from audit.models.laboratory_training import LaboratoryTraining
 from audit.models.load import LanguageModel
 from audit.models.provenance import FineTuning, Training
+from audit.models.scope import Scope
 from audit.models.scoring import score
 from audit.models.trainings import TRAININGS
 from audit.plan.corpus import laboratory_seed
@@ -58,10 +59,12 @@ def train(role: Role, world: World) -> LanguageModel:
 def starting_model(world: World, digest: str, recipe: Recipe) -> LanguageModel:
     """Return the model that ``recipe`` starts from, with its training where the method does it again.
 
-    An adapter stays apart for the methods that take parts of it away; all others find it merged.
+    An adapter stays apart for the methods that take parts of it away, or that change it where the scope lets all
+    weights move; all others find it merged, and so does a post-calibration: what it calibrates is stored merged.
     """
     model, needs = world.model(digest), recipe.method.needs
-    if not needs & {"adapter", "training"}:
+    changed = getattr(recipe.method, "keeps_adapter", False) and recipe.scope == Scope() and not recipe.post
+    if not changed and not needs & {"adapter", "training"}:
         return model.merged() if model.has_adapter else model
     return replace(model, training=training_of(world) if "training" in needs else None)
 

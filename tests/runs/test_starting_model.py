@@ -82,6 +82,29 @@ def test_methods_that_train_find_the_adapter_merged(project, world, text):
     assert weight_digest(start) == weight_digest(load(project / "model", device="cpu").merged())
 
 
+def test_attenuation_changes_the_adapter_and_nothing_of_its_base(project, world):
+    """Every row of a changed B stays a multiple of its old one: whole columns of B were turned down."""
+    opened, weights = world(candidates=["u_can"])
+    recipe = parse_recipe("u_can(threshold=0)")
+    start = starting_model(opened, weights["model"], recipe)
+    made = run_recipe(recipe, start, opened.examples("forget"), opened.examples("retain"), 0)
+    before, after = start.network.state_dict(), made.network.state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved
+    assert all(".lora_B." in name for name in moved)
+    for name in moved:
+        left = after[name] / before[name]
+        torch.testing.assert_close(left, left[:1].expand_as(left))
+
+
+@pytest.mark.parametrize("text", ["u_can @layers(0:1)", "u_can > path(0.5)"])
+def test_attenuation_of_named_blocks_and_its_calibration_find_the_adapter_merged(project, world, text):
+    """Blocks are those of the whole weights, and a path leads to weights that are stored merged."""
+    opened, weights = world(candidates=["u_can"])
+    start = starting_model(opened, weights["model"], parse_recipe(text))
+    assert weight_digest(start) == weight_digest(load(project / "model", device="cpu").merged())
+
+
 def test_a_trained_adapter_brings_its_base_along(project, world, tmp_path):
     opened, _ = world()
     model = load(project / "model", device="cpu")

@@ -11,7 +11,8 @@ activation where answer tokens are predicted,
 each scaled to [0, 1] over the inputs of its map, from the smallest to the largest.
 W is the B of every adapter, where the model carries one, as in the paper; else the projection that leads out of
 every feed-forward part. How the paper scales contrast and utility and the shape of its decay are not
-known to us: these are ours. Weights of the base are left alone where there is an adapter.
+known to us: these are ours. Weights of the base are left alone where there is an adapter; a scope that names blocks
+means those of the two merged.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ torch = lazy("torch")
 @METHODS.register("u_can")
 @dataclass(frozen=True)
 class ContrastiveAttenuation:
-    """Turn down inner units that are busier on forget than on retain answers."""
+    """Turn down inner units, of an adapter where there is one, that are busier on forget than on retain answers."""
 
     decay: float = 10.0  # how fast a unit is turned down beyond the threshold, >= 0; 0 is the identity
     threshold: float = 0.3  # risk from which a unit is turned down
@@ -53,6 +54,7 @@ class ContrastiveAttenuation:
     budget_defaults: ClassVar[Mapping[str, float]] = {"steps": 20}
     spends: ClassVar[frozenset[str]] = frozenset({"steps", "batch"})
     adapts: ClassVar[bool] = False
+    keeps_adapter: ClassVar[bool] = True  # a model that carries one is edited there, and not merged before
 
     def __post_init__(self) -> None:
         if not (self.decay >= 0 and self.utility_weight >= 0):
