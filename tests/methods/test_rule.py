@@ -179,6 +179,24 @@ def test_either_stage_can_be_left_out(monkeypatch):
     assert stages(monkeypatch, "rule", steps=0) == []
 
 
+def test_one_answer_has_nothing_to_be_compared_with():
+    """Its advantage is 0 whatever its reward, so stage 2 would spend its steps on nothing."""
+    assert policy.advantages(np.array([[1.0], [0.0]])).tolist() == [[0], [0]]
+    with pytest.raises(AuditError, match=r"E112.*rollouts 0 or >= 2"):
+        METHODS.build("rule(rollouts=1)")
+    assert METHODS.build("rule(rollouts=2)").rollouts == 2
+
+
+def test_stage_1_sees_a_draw_of_the_forget_sequences_in_their_order():
+    """A quarter of 40: never the first ten under 20 seeds, and everybody under some of 200 (0.75^200 each else)."""
+    forget, driver = list(range(40)), METHODS.build("rule(subset=0.25)")
+    drawn = [driver.warmed(forget, seed) for seed in range(200)]
+    assert all(len(part) == 10 and part == sorted(set(part)) for part in drawn)
+    assert forget[:10] not in drawn[:20]
+    assert {number for part in drawn for number in part} == set(forget)
+    assert driver.warmed(forget, 3) == drawn[3]
+
+
 @pytest.mark.parametrize(
     "text", ["rule(rejection=2)", "rule(subset=0)", "rule(pace=0)", "rule(temperature=0)", "rule(tokens=0)"]
 )

@@ -44,7 +44,9 @@ class RefusalBoundary:
     )
     subset: float = 0.25  # share of the forget sequences it sees, rounded up, in (0, 1]
     pace: float = 0.1  # rate of stage 2 as a share of the budget's, > 0
-    rollouts: int = 8  # answers sampled per question; 0 leaves stage 2 out
+    rollouts: int = (
+        8  # answers sampled per question, compared with each other; 0 leaves stage 2 out, 1 has no meaning
+    )
     divergence: float = 0.01  # weight of the divergence from the model of stage 1, >= 0
     temperature: float = 1.0  # of the sampling, > 0
     tokens: int = 32  # longest sampled answer
@@ -63,13 +65,13 @@ class RefusalBoundary:
         shares = 0 <= self.rejection <= 1 and 0 < self.subset <= 1 and self.pace > 0
         if not (
             shares
-            and self.rollouts >= 0
+            and (self.rollouts == 0 or self.rollouts >= 2)
             and self.divergence >= 0
             and self.temperature > 0
             and self.tokens >= 1
         ):
             raise ValueError(
-                "rule needs rejection in [0, 1], subset in (0, 1], pace > 0, rollouts and divergence >= 0, "
+                "rule needs rejection in [0, 1], subset in (0, 1], pace > 0, rollouts 0 or >= 2, divergence >= 0, "
                 f"temperature > 0 and tokens >= 1, got {self.rejection}, {self.subset}, {self.pace}, {self.rollouts}, "
                 f"{self.divergence}, {self.temperature} and {self.tokens}"
             )
