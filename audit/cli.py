@@ -145,6 +145,8 @@ def plan(plan_file: PlanArgument, json_output: JsonOption = False) -> None:
 @_coded
 def lock(plan_file: PlanArgument, out: OutOption = None, json_output: JsonOption = False) -> None:
     """Pre-register: hash data, weights, recipes, attacks and budgets before anything is seen."""
+    from audit.plan.cost import counted
+
     run_folder, locked = _locked(plan_file, out)
     if json_output:
         _print_json(
@@ -156,10 +158,10 @@ def lock(plan_file: PlanArgument, out: OutOption = None, json_output: JsonOption
             }
         )
     else:
-        print(
-            f"locked {len(locked.configurations)} candidates and {len(locked.attacks)} attacks"
-            f" as {locked.audit_id} in {run_folder}"
+        what = (
+            f"{counted(len(locked.configurations), 'candidate')} and {counted(len(locked.attacks), 'attack')}"
         )
+        print(f"locked {what} as {locked.audit_id} in {run_folder}")
 
 
 @app.command()

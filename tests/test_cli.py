@@ -147,6 +147,11 @@ def test_lock_makes_a_run_directory_and_the_same_plan_again_is_the_same_one(plan
     assert (status["state"], status["audit_id"]) == ("locked", first["audit_id"])
 
 
+def test_lock_counts_what_it_locked(plan, tmp_path):
+    plan.write_text("laboratory: {subject: tiny}\ncandidates: [npo]\nattacks: [none]\n")
+    assert "locked 1 candidate and 1 attack as" in call("lock", plan).stdout
+
+
 def test_another_plan_in_a_locked_directory_is_an_integrity_error(plan, tmp_path):
     call("lock", plan, "-o", tmp_path / "run")
     plan.write_text(TINY + "seed: 1\n")

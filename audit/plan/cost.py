@@ -22,6 +22,7 @@ from audit.methods.trajectory import trainings
 from audit.models.load import folder_digest
 from audit.models.trainings import TRAININGS
 from audit.plan.schema import Given, Plan
+from audit.plan.sizes import ResolvedSizes
 
 CHARACTERS_PER_TOKEN = 3.5  # of short questions
 EFFICIENCY = 0.3
@@ -45,7 +46,7 @@ class TierCost:
 
     def text(self) -> str:
         """Return the cost as text."""
-        return f"{self.tier} {_counted(self.attacks, 'attack')}, {self.passes:.3g} passes, {_duration(self.seconds)}"
+        return f"{self.tier} {counted(self.attacks, 'attack')}, {_passes(self.passes)}, {_duration(self.seconds)}"
 
 
 @dataclass(frozen=True)
@@ -61,21 +62,24 @@ class Cost:
         """Return the cost as text."""
         return [
             f"cost (estimate, this machine as it is now): {_duration(self.seconds)} with about"
-            f" {self.parameters / 1e6:.1f} M parameters, {self.memory_bytes / 2**30:.1f} GiB per worker",
+            f" {self.parameters / 1e6:.1f} M parameters, {_bytes(self.memory_bytes)} per worker",
             "of it to attack one candidate, each attacker with all that weaker ones can do: "
             + " · ".join(tier.text() for tier in self.tiers),
         ]
 
 
-def estimate(plan: Plan, corpus: Corpus, *, score_tune: bool) -> Cost:
+def estimate(plan: Plan, corpus: Corpus, sizes: ResolvedSizes, *, score_tune: bool) -> Cost:
     """Return the cost of ``plan``; ``score_tune``: candidates are scored on tune subjects too."""
     parameters = _parameters(plan)
     speed = EFFICIENCY * _flops_per_second()
     tokens = {side: _tokens(corpus.side(side)) for side in SIDES}
-    one_pass = 2 * ((0.8 if score_tune else 0.6) * tokens["forget"] + tokens["twin"])
+    opened = {side: _opened(corpus, sizes, side, score_tune) for side in SIDES[:2]}
+    one_pass = 2 * (opened["forget"] * tokens["forget"] + tokens["twin"])
+    unattacked = 2 * opened["retain"] * tokens["retain"]  # retained subjects meet no attack
     attacks: list[Attack] = [ATTACKS.build(text) for text in plan.attacks]
-    scoring = (len(plan.candidates) + 2) * sum(a.cost for a in attacks) * one_pass
-    work = _unlearning(plan, corpus, tokens) + scoring + (_references(tokens) if plan.laboratory else 0.0)
+    scoring = (len(plan.candidates) + 2) * (sum(a.cost for a in attacks) * one_pass + unattacked)
+    making = _unlearning(plan, corpus, tokens) + _calibrating(plan, corpus, sizes, tokens)
+    work = making + scoring + (_references(tokens) if plan.laboratory else 0.0)
     return Cost(
         parameters,
         parameters * work / speed,
@@ -104,10 +108,29 @@ def _unlearning(plan: Plan, corpus: Corpus, tokens: Mapping[str, float]) -> floa
     return sum(
         _again(plan, tokens)
         if "training" in t.recipe.method.needs
-        else (t.recipe.cost * t.steps * t.recipe.budget.batch + _weighing(t.recipe) * asked)
+        else (float(t.recipe.cost) * t.steps * t.recipe.budget.batch + _weighing(t.recipe) * asked)
         * (2 * per_sequence * 6)
         for t in trainings(recipes).values()
     )
+
+
+def _calibrating(plan: Plan, corpus: Corpus, sizes: ResolvedSizes, tokens: Mapping[str, float]) -> float:
+    """Return at most what post-calibrations spend on looking at tune subjects: forward passes."""
+    spent = 0.0
+    recipes = (parse_recipe(item) for item in plan.candidates if not isinstance(item, Given))
+    for post in (recipe.post for recipe in recipes if recipe.post is not None):
+        for side in post.needs:
+            probes = sum(len(s.probes) for s in corpus.side(side))
+            tune = probes * sizes.side(side)["tune"] / max(len(corpus.side(side)), 1)
+            looked = min(tune, getattr(post, "sequences", tune))
+            spent += post.cost * looked * tokens[side] / max(probes, 1) * 2
+    return spent
+
+
+def _opened(corpus: Corpus, sizes: ResolvedSizes, side: Side, score_tune: bool) -> float:
+    """Return the share of a side's subjects that candidates are scored on before anything sealed is opened."""
+    dealt = sizes.side(side)
+    return (dealt["calibrate"] + (dealt["tune"] if score_tune else 0)) / max(len(corpus.side(side)), 1)
 
 
 def _weighing(recipe: Recipe) -> float:
@@ -161,8 +184,17 @@ def _flops_per_second() -> float:
     return 5 * 2 * 768**3 / (time.perf_counter() - began)
 
 
-def _counted(number: int, word: str) -> str:
+def counted(number: int, word: str) -> str:
+    """Return a number with its noun, in the plural where it is not one."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def _passes(number: float) -> str:
+    return "1 pass" if number == 1 else f"{number:.3g} passes"
+
+
+def _bytes(number: float) -> str:
+    return f"{number / 2**30:.1f} GiB" if number >= 2**30 / 2 else f"{number / 2**20:.0f} MiB"
 
 
 def _duration(seconds: float) -> str:

@@ -14,7 +14,7 @@ from audit.data.records import Corpus
 from audit.methods.compose import Recipe, parse_recipe
 from audit.methods.trajectory import trainings
 from audit.plan.corpus import corpus_of
-from audit.plan.cost import Cost, estimate
+from audit.plan.cost import Cost, counted, estimate
 from audit.plan.depth import check_scopes
 from audit.plan.doubles import check_doubles, refuse_doubles
 from audit.plan.exact import check_exact
@@ -62,7 +62,7 @@ class Assessment:
         if self.trainings == self.recipes:
             return ""
         some = f", {self.recipes} of them" if self.recipes < self.candidates else ""
-        return f"{some} from {self.trainings} {'training' if self.trainings == 1 else 'trainings'}"
+        return f"{some} from {counted(self.trainings, 'training')}"
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain JSON object; it holds, for every prospect, the same units under every bound."""
@@ -72,7 +72,8 @@ class Assessment:
         """Return the assessment as text."""
         u = self.units
         return [
-            f"{self.candidates} candidates{self._shared} under {self.attacks} attacks ({self.clauses} clauses each)",
+            f"{counted(self.candidates, 'candidate')}{self._shared} under {counted(self.attacks, 'attack')}"
+            f" ({counted(self.clauses, 'clause')} each)",
             *([f"sweeps: {'; '.join(self.sweeps)}"] if self.sweeps else []),
             f"forget: {u['forget tune']} tune · {u['forget calibrate']} opened · {u['forget sealed']} sealed"
             f"   retain: {u['retain tune']} · {u['retain calibrate']} · {u['retain sealed']}   twins: {u['twin threshold']}",
@@ -108,7 +109,7 @@ def assess(plan: Plan) -> Assessment:
         prospects=tuple(map(prospect, asked)),
         order=ordering.order,
         base_rate=_base_rate(plan, corpus, sizes, _chances(attacks)),
-        cost=estimate(plan, corpus, score_tune=ordering.score_tune),
+        cost=estimate(plan, corpus, sizes, score_tune=ordering.score_tune),
         warnings=warnings,
     )
 

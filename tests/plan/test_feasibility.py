@@ -217,6 +217,12 @@ def test_the_assessment_is_text_and_json_with_the_same_numbers(own):
     assert record["cost"]["parameters"] == 22  # 3 x 5 and 7, read from the file's header
 
 
+def test_one_candidate_under_one_attack_is_no_plural(own):
+    assert own().lines()[0] == "1 candidate under 1 attack (2 clauses each)"
+    many = own(candidates=("npo", "ga"), attacks=["none", "noise(sigma=[0.1])"])
+    assert many.lines()[0] == "2 candidates under 2 attacks (3 clauses each)"
+
+
 def test_units_needed_for_none_one_and_two_failures_are_counted_exactly(own):
     """The smallest n at which so few failures among 13 leaking of 120 are rarer than .05."""
     needed = own().forgetting[0].units_needed
