@@ -13,6 +13,7 @@ import importlib
 import keyword
 import pkgutil
 import reprlib
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -145,7 +146,7 @@ def construct(cls: type[T], call: Call, *, kind: str) -> T:
         return cls(**values)
     except ValueError as error:
         raise AuditError("E112", f"{kind} {call.name}: {error}", _takes(call.name, fields)) from None
-    except (TypeError, OverflowError):  # Python's own words are about Python
+    except (TypeError, AttributeError, OverflowError):  # Python's own words are about Python
         given = ", ".join(f"{name}={reprlib.repr(value)}" for name, value in values.items())
         cause = f"{kind} {call.name}: {given} holds a value of the wrong kind or size"
         raise AuditError("E112", cause, _takes(call.name, fields)) from None
@@ -204,12 +205,18 @@ def _literal(node: ast.expr, bad: AuditError) -> Any:
     if isinstance(node, ast.Name):
         return _WORDS.get(node.id, node.id)
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float | str | bool | None):
+        if isinstance(node.value, int | float) and not abs(node.value) <= _most(node.value):
+            raise AuditError("E112", "a number is larger than any machine counts", "give a smaller one")
         return node.value
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and _is_number(node.operand):
-        return -node.operand.value  # type: ignore[attr-defined]
+        return -_literal(node.operand, bad)
     if isinstance(node, ast.List | ast.Tuple):
         return tuple(_literal(item, bad) for item in node.elts)
     raise bad
+
+
+def _most(value: float) -> float:
+    return 2**63 - 1 if isinstance(value, int) else sys.float_info.max
 
 
 def _is_number(node: ast.expr) -> bool:

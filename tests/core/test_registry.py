@@ -140,7 +140,14 @@ def test_what_is_missing_is_said_with_an_example_and_not_in_pythons_words():
     )
 
 
-@pytest.mark.parametrize("depth", ["[1]", "none", "1" + "0" * 400])
+@pytest.mark.parametrize("number", [str(2**63), "-" + "1" + "0" * 400, "1e400", "[1, 1e400]"])
+def test_a_number_beyond_what_machines_count_is_refused(number):
+    assert parse_call(f"box(wood, size={2**63 - 1})").keywords["size"] == 2**63 - 1
+    error = refused(f"box(wood, size={number})")
+    assert (error.code, len(str(error)) < 200) == ("E112", True)
+
+
+@pytest.mark.parametrize("depth", ["[1]", "none"])
 def test_a_value_of_the_wrong_kind_or_size_is_refused_in_few_plain_words(depth):
     error = refused(f"cut(long, depth={depth})")
     assert error.code == "E112"
@@ -180,7 +187,7 @@ texts = st.one_of(
     st.text(max_size=20),
     st.sampled_from(["true", "false", "none", "True", "None", "for", "ﬁ", "a'b", 'a"b', "\\", "\n", "nan"]),
 )
-numbers = st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False))
+numbers = st.one_of(st.integers(1 - 2**63, 2**63 - 1), st.floats(allow_nan=False, allow_infinity=False))
 values = st.recursive(
     st.one_of(texts, numbers, st.booleans(), st.none()),
     lambda inner: st.lists(inner, max_size=3).map(tuple),
