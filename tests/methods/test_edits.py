@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from audit.core.errors import AuditError
+from audit.core.seeds import derive
 from audit.methods.base import METHODS
 from audit.methods.compose import parse_recipe
 from audit.methods.edits import preference_vector
@@ -19,7 +20,7 @@ from audit.methods.edits.reach import consulted
 from audit.methods.edits.ssd import fisher
 from audit.methods.edits.u_can import Activity
 from audit.models.batches import forward_answer_logits
-from audit.models.curvature import Factors, batches
+from audit.models.curvature import Factors, batches, kfac
 from audit.models.layers import linears
 from audit.models.scope import Scope
 from audit.models.training import Budget, Example
@@ -70,6 +71,21 @@ def test_fisher_is_the_mean_of_squared_slopes_of_single_sequences(away):
         assert float(found[index]) == pytest.approx(np.mean(squares), rel=0.02)
 
 
+@pytest.mark.parametrize("against", ["retain", "full"])
+def test_ssd_compares_with_the_retain_sequences_or_with_both_sides_together(against, away):
+    """The other data's information is the mean over four retain sequences, or over all nine."""
+    context = away(frozenset())
+    model, forget, retain = context.model, context.forget_examples, context.retain_examples
+    weight = model.network.model.norm.weight
+    others = retain if against == "retain" else [*forget, *retain]
+    f, r = (fisher(model, side, {"norm": weight})[0].double().numpy() for side in (forget, others))
+    expected = weight.detach().double().numpy() * np.where(f > 1.2 * r, np.minimum(0.5 * r / f, 1), 1)
+    assert 0 < (f > 1.2 * r).sum() < len(f)
+    edit = METHODS.build(f"ssd(selection=1.2, dampening=0.5, against={against})")
+    edit.apply(model, forget, retain, Budget(steps=1), Scope(), 0)
+    assert weight.detach().numpy() == pytest.approx(expected, rel=1e-4)
+
+
 W = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)
 FACTORS = Factors(inputs=torch.diag(torch.tensor([1.0, 3.0])), gradients=torch.diag(torch.tensor([2.0, 1.0])))
 
@@ -104,6 +120,31 @@ def test_curvature_is_edited_where_feed_forward_parts_begin(away):
     network = away(frozenset()).model.network
     names = entering({one.name: one for one in linears(network)})
     assert [name.rpartition(".")[2] for name in names] == ["gate_proj", "up_proj"] * 2
+
+
+def test_only_where_feed_forward_parts_begin_weights_lose_their_low_curvature(away):
+    """Every other tensor stays; the entries of one are kept one by one until they carry .6, by the whole factors."""
+    context = away(frozenset())
+    model, retain = context.model, context.retain_examples
+    before = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
+    name = "model.layers.1.mlp.up_proj"
+    dice = torch.Generator().manual_seed(derive(0, "loss_curvature signs"))
+    names = list(entering({one.name: one for one in linears(model.network)}))
+    factors = kfac(model, batches(model, retain, 32), names, dice)[name]
+    (mu, u), (lam, v) = (np.linalg.eigh(f.double().numpy()) for f in factors)
+    old = before[f"{name}.weight"].double().numpy()
+    pairs = sorted(((lam[i] * mu[j], i, j) for i in range(len(lam)) for j in range(len(mu))), reverse=True)
+    expected, carried, whole = np.zeros_like(old), 0.0, sum(max(c, 0) for c, _, _ in pairs)
+    for curvature, i, j in pairs:
+        if carried >= 0.6 * whole:
+            break
+        expected += (v[:, i] @ old @ u[:, j]) * np.outer(v[:, i], u[:, j])
+        carried += curvature
+    METHODS.build("loss_curvature").apply(model, (), retain, Budget(), Scope(), 0)
+    after = model.network.state_dict()
+    np.testing.assert_allclose(after[f"{name}.weight"].numpy(), expected, atol=1e-4)
+    moved = {key for key in before if not torch.equal(before[key], after[key])}
+    assert moved == {f"model.layers.{i}.mlp.{end}_proj.weight" for i in (0, 1) for end in ("gate", "up")}
 
 
 def test_k_fade_divides_the_slope_by_the_damped_kronecker_curvature():

@@ -110,6 +110,19 @@ def test_embeddings_are_unit_vectors_around_the_mean_of_retain_sequences(monkeyp
     np.testing.assert_allclose(list(found.values()), [[0.6, 0.8], [0.0, 0.0]])
 
 
+def test_all_retain_sequences_up_to_256_have_a_part_in_the_centre(monkeypatch):
+    """States (i, 0) for i below 300: the mean of the first 256 is (127.5, 0); the forget state is (3, 4) from there."""
+
+    def states(model, examples):
+        if examples[0].key[0] == "f":
+            return np.array([[130.5, 4.0]])
+        return np.array([[float(e.key.partition("/")[0][1:]), 0.0] for e in examples])
+
+    monkeypatch.setattr(influence, "_states", states)
+    found = influence.embeddings(None, sequences("f"), sequences(*(f"r{i}" for i in range(300))))
+    np.testing.assert_allclose(list(found.values()), [[0.6, 0.8]])
+
+
 def test_every_sequence_has_the_term_of_its_third(away):
     context = away(frozenset({"retain", "reference_nll", "reference_logits"}))
     batch = context.batch(context.forget_examples)
