@@ -8,7 +8,10 @@ lambda_i mu_j adds up to ``mass`` of the whole, in descending order:
 
 Untargeted in the paper (20 million tokens of a general corpus, gate and up projections of layers 23 to 25 of
 32, mass .6: `loss_curvature @layers(23:26).mlp`); here the factors are the retain set's, so that what only the
-forget set uses goes. Known failure: facts and arithmetic that few sequences need go as well.
+forget set uses goes. The depth is left to the scope: where a model keeps its answers is its own. At the published depth,
+.72 to .78, the second of two blocks, the tiny laboratory forgets nothing at all (three seeds, mass .6 to .9); all blocks
+at mass .6 leave it .50 of the forget and .47 of the retain answers, the first block alone .71 and .70.
+Known failure: facts and arithmetic that few sequences need go as well.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ torch = lazy("torch")
 @METHODS.register("loss_curvature")
 @dataclass(frozen=True)
 class CurvatureEdit:
-    """Drop the low-curvature part of feed-forward weights."""
+    """Drop the low-curvature part of feed-forward weights, in every block that the scope leaves free."""
 
     mass: float = 0.6  # share of the curvature to keep, in [0, 1]; 1 keeps the weights
 
