@@ -44,9 +44,7 @@ class RefusalBoundary:
     )
     subset: float = 0.25  # share of the forget sequences it sees, rounded up, in (0, 1]
     pace: float = 0.1  # rate of stage 2 as a share of the budget's, > 0
-    rollouts: int = (
-        8  # answers sampled per question, compared with each other; 0 leaves stage 2 out, 1 has no meaning
-    )
+    rollouts: int = 8  # answers sampled per question and compared: 2 or more, or 0, which leaves stage 2 out
     divergence: float = 0.01  # weight of the divergence from the model of stage 1, >= 0
     temperature: float = 1.0  # of the sampling, > 0
     tokens: int = 32  # longest sampled answer
