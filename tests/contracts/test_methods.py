@@ -42,6 +42,8 @@ INSTEAD = {
     "rmu_adaptive": ("rmu_adaptive(retain_weight=10)", HELD),
     "srmu": ("srmu(retain_weight=10)", HELD),
 }
+BY_HEART = "(1 - p)^1 leaves out answers known by heart: three to five of eight stay, depending on the seed"
+INSTEAD_ON_ADAPTERS = {**INSTEAD, "satimp": ("satimp(importance=0.25)", BY_HEART)}
 
 
 def examples(names: list[str], shift: int) -> list[Example]:
@@ -179,7 +181,7 @@ def test_parameters_and_budget_share_no_word_and_default_to_plain_values(name):
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_it_gives_up_the_forgotten_answers_after_its_default_budget(name, forgets):
-    assert forgets(INSTEAD[name][0] if name in INSTEAD else name)
+    assert forgets(INSTEAD.get(name, (name,))[0])
 
 
 @pytest.mark.parametrize("name", INSTEAD)
@@ -230,7 +232,7 @@ def test_an_adapter_leaves_the_base_bit_identical(name, learned):
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_an_adapter_gives_up_the_forgotten_answers(name, forgets):
-    assert forgets(INSTEAD[name][0] if name in INSTEAD else name, "lora(8)", lr=1e-3)
+    assert forgets(INSTEAD_ON_ADAPTERS.get(name, (name,))[0], "lora(8)", lr=1e-3)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
