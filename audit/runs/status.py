@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from audit.methods.compose import parse_recipe
 from audit.plan.lock import read_lock
 from audit.runs.job import Job, Jobs
 from audit.runs.lease import COORDINATOR, Leases
@@ -87,8 +88,8 @@ def failures(run: Path) -> list[Failure]:
     for path in sorted((run / "jobs").glob("*/result.json")):
         for step, made in _read(path).get("checkpoints", {}).items():
             if "code" in made:
-                recipe = _read(path.with_name("spec.json"))["recipe"]
-                records.append(made | {"label": f"unlearn {recipe} at {step}"})
+                recipe = parse_recipe(_read(path.with_name("spec.json"))["recipe"])
+                records.append(made | {"label": f"{recipe.short} at {step}"})
     return [Failure(r["label"], r["code"], r["cause"], r["remedy"]) for r in records]
 
 

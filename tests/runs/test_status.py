@@ -44,7 +44,7 @@ def test_a_checkpoint_that_failed_inside_a_training_that_went_on_is_listed_with_
     job = Job({"kind": "unlearn", "recipe": "npo(steps=9)"}, "unlearn npo(steps=9)")
     bad = {"code": "E310", "cause": "it diverged", "remedy": "less"}
     Jobs(run).perform(job, lambda folder: {"checkpoints": {"3": {"checkpoint": "ab"}, "9": bad}})
-    assert look(run).failed == ("unlearn npo(steps=9) at 9: E310 it diverged → less",)
+    assert look(run).failed == ("npo(steps=9) at 9: E310 it diverged → less",)
 
 
 def test_one_whose_coordinator_is_gone_is_interrupted_and_says_how_to_go_on(run):
