@@ -182,8 +182,8 @@ def test_a_given_candidate_that_is_a_pickle(own):
     [
         ({"budget": {"forget": 0}}, "E104", "budget.forget"),
         ({"budget": {"forget": 1}}, "E104", "budget.forget"),
-        ({"budget": {"utility": 1.5}}, "E104", "got 1.5"),
-        ({"budget": {"forget": -0.1}}, "E104", "got -0.1"),
+        ({"budget": {"utility": 1.5}}, "E104", "is 1.5"),
+        ({"budget": {"forget": -0.1}}, "E104", "is -0.1"),
         ({"candidates": ["npoo"]}, "E110", "did you mean 'npo'?"),
         ({"candidates": ["npo(bta=1)"]}, "E112", "did you mean 'beta'?"),
         ({"candidates": ["npo(lr=1e-4, lr=1e-5)"]}, "E112", "twice"),
