@@ -65,11 +65,38 @@ def test_a_budget_word_that_an_edit_does_not_use_is_refused(name):
                 parse_recipe(f"{name}({field.name}=1)")
 
 
+# Edits whose default leaves more than half of the answers of this model: what is asked of them instead, and why.
+INSTEAD = {
+    "task_vector": (
+        "task_vector(scale=2)",
+        0.5,
+        "60 steps at the default rate learn half of what is known by heart",
+    ),
+    "u_can": ("u_can(threshold=0.1)", 2 / 3, "forget and retain answers are busy in the same units here"),
+    "loss_curvature": (
+        "loss_curvature",
+        2 / 3,
+        "it is made for text that few weights hold, all of this model's are busy",
+    ),
+    "rule": (
+        "rule",
+        2 / 3,
+        "it stops where refusals are rewarded often enough, and the answers stay likely beside them",
+    ),
+}
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_the_forgotten_answers_become_less_likely_after_the_default_budget(name, start, lab):
+def test_the_forgotten_answers_are_given_up_after_the_default_budget(name, start, lab):
     model = start(name)
+    text, most, _ = INSTEAD.get(name, (name, 0.5, ""))
     assert lab.recall(model, lab.forget) > 0.9
-    assert lab.recall(lab.run(name, model), lab.forget) < lab.recall(model, lab.forget)
+    assert lab.recall(lab.run(text, model), lab.forget) < most
+
+
+@pytest.mark.parametrize("name", INSTEAD)
+def test_what_is_asked_for_instead_of_a_default_is_still_needed(name, start, lab):
+    assert lab.recall(lab.run(name, start(name)), lab.forget) > 0.5
 
 
 @pytest.mark.parametrize("name", NAMES)
