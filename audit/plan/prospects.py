@@ -109,7 +109,14 @@ def questions(plan: Plan, corpus: Corpus, sizes: ResolvedSizes, clauses: int) ->
         dealt, budget = sizes.side(key), plan.budget.forget if side == "forget" else plan.budget.utility
         population = len(corpus.side(key)) - dealt["tune"]  # what is neither looked at nor opened is sealed
         quoted = SampleDesign(
-            dealt["calibrate"], population, budget, plan.delta, len(plan.candidates), clauses, graded
+            dealt["calibrate"],
+            population,
+            budget,
+            plan.delta,
+            len(plan.candidates),
+            clauses,
+            graded,
+            looks=plan.futility == "subjects",
         )
         tested = replace(quoted, delta=first_level(plan), family_size=1) if ordered else quoted
         return Question(side, names, quoted, tested)

@@ -41,6 +41,7 @@ class SampleDesign:
     delta: error probability of the audit.
     family_size: K; a configuration is certified for sure at delta / K (Holm can only add to that).
     clauses: A + 1, forget clauses and utility; a configuration fails at delta / (A + 1).
+    looks: configurations may be given up before the last unit: they fail at the end at half of that level.
     graded: whether the loss takes values between 0 and 1; its bound is another.
     fixed: False if losses on a list would come out differently on repetition.
     bound: a registered name whose theorem covers this design, or ``auto`` for the one that will decide.
@@ -56,6 +57,7 @@ class SampleDesign:
     graded: bool = False
     fixed: bool = True
     bound: str = "auto"
+    looks: bool = False
 
     def __post_init__(self) -> None:
         if not (0 < self.alpha < 1 and 0 < self.delta < 1):
@@ -103,7 +105,7 @@ def failing_from(design: SampleDesign) -> int | None:
     _demand_countable(design)
     if design.census:
         return floor(exact(design.alpha) * design.n) + 1
-    bound, level = _bound(design), design.delta / design.clauses
+    bound, level = _bound(design), design.delta / design.clauses / (2 if design.looks else 1)
     last = _last(lambda k: bound.lower(_sample(design, k), level) <= design.alpha, design.n)
     return last + 1 if last < design.n else None
 

@@ -4,6 +4,7 @@ from math import ceil, log
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.stats import binom, hypergeom
 
 from audit.core.errors import AuditError
@@ -34,6 +35,14 @@ def test_the_demos_numbers():
         13,
         13,
     ]
+
+
+def test_where_looks_are_taken_fail_starts_at_half_the_level():
+    """The fewest k of 90 that have a probability of at most .05 / 9 / 2 in a list of 120 of which 12 fail."""
+    level = 0.05 / 9 / 2
+    expected = next(k for k in range(91) if stats.hypergeom(120, 12, 90).sf(k - 1) <= level)
+    design = SampleDesign(90, 120, alpha=0.1, delta=0.05, family_size=16, clauses=9, looks=True)
+    assert power.failing_from(design) == expected
 
 
 def test_the_demos_utility_passes_at_three_percent_harm():
