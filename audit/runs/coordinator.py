@@ -194,7 +194,9 @@ class Coordinator:
     ) -> Iterator[Job]:
         """Yield a candidate's jobs: one for each attack, or one for each part where a look is taken between."""
         for attack in self.world.lock.attacks:
-            cut = [dict(part.units) for part in parts] if parts and futility.is_cheap(attack) else [opened]
+            cut = (
+                [dict(part.units) for part in parts] if parts and futility.is_divisible(attack) else [opened]
+            )
             for number, units in enumerate(cut, start=1):
                 job = self._measure_job(item.configuration, item.checkpoint, references, attack, units)
                 part = f", part {number} of {len(cut)}" if len(cut) > 1 else ""

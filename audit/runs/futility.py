@@ -70,9 +70,10 @@ def parts(opened: Mapping[str, Sequence[str]], units: Iterable[Unit]) -> list[Pa
     return found
 
 
-def is_cheap(attack: str) -> bool:
-    """Return whether an attack may be asked part by part."""
-    return ATTACKS.build(attack).cost < CHEAP
+def is_divisible(attack: str) -> bool:
+    """Return whether subjects may be asked part by part: nothing dear would be done again for every part."""
+    built = ATTACKS.build(attack)
+    return built.cost < CHEAP or built.tier == "sampling"
 
 
 def measure(

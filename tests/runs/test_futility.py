@@ -14,7 +14,7 @@ from audit.plan.ordering import resolve
 from audit.plan.schema import parse_plan
 from audit.plan.sizes import ResolvedSizes
 from audit.runs.collect import Configured
-from audit.runs.futility import exceeding, is_cheap, measure, parts
+from audit.runs.futility import exceeding, is_divisible, measure, parts
 from audit.runs.job import Job
 from audit.runs.split import Unit
 
@@ -217,8 +217,9 @@ def test_no_look_comes_after_fewer_than_eight_subjects(subjects, looks):
 
 
 def test_an_attack_that_trains_or_calibrates_is_measured_in_one_piece():
-    cheap = {name: is_cheap(name) for name in ("none", "quantize(int4)", "paraphrase", RELEARN_5[0])}
-    assert cheap == {"none": True, "quantize(int4)": True, "paraphrase": True, RELEARN_5[0]: False}
+    whole = (RELEARN_5[0], "quantize(gptq)", "gcg", "soft_prompt")
+    parted = ("none", "quantize(int4)", "paraphrase", "sample(n=8)")
+    assert [is_divisible(name) for name in (*whole, *parted)] == [False] * 4 + [True] * 4
 
 
 @dataclass
@@ -238,7 +239,7 @@ class InParts(Laboratory):
 
     def jobs(self, item, cell):
         whole = self.job(item.configuration, cell)
-        if item.role != "candidate" or not is_cheap(cell[0]):
+        if item.role != "candidate" or not is_divisible(cell[0]):
             return [whole]
         return [Job(whole.spec | {"part": part}, f"{whole.label} {part}") for part in (1, 2)]
 
