@@ -1,6 +1,6 @@
 """Every unlearning method on the laboratory, a small search at equal budget: one table.
 
-Run: python benchmarks/methods.py --out DIR [--size quick|small|full] [--seeds 3] [--methods npo "npo + gu"]
+Run: python benchmarks/methods.py --out DIR [--size small|quick|full] [--seeds 3] [--methods npo "npo + gu"]
 The audit's own runner does the work, one plan per seed, with the same optimizer steps and sequences per step wherever a
 method spends them. On seed 0 every method tries the same number of settings: three learning rates, for those that steer
 representations three retain weights, for edits without a rate three of their own strengths. The best one is trained and
@@ -74,7 +74,7 @@ LEVEL = 0.5  # of both budgets: K is large, so that a laboratory of few persons 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--size", choices=SIZES, default="full")
+    parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
         "--methods", nargs="+", help="recipes without numbers; default: everything registered"
