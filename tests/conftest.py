@@ -17,8 +17,10 @@ if (
 import hypothesis
 import pytest
 
-# The machine may be busy: how long one example takes is no property of the code.
-hypothesis.settings.register_profile("audit", deadline=None)
+# The machine may be busy: how long one example takes is no property of the code. The same examples every time, so that a
+# change is judged by itself; `pytest --hypothesis-profile search` looks for new ones.
+hypothesis.settings.register_profile("audit", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("search", deadline=None)
 hypothesis.settings.load_profile("audit")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
