@@ -106,7 +106,7 @@ def _coverage(item: Configured, jobs: Jobs) -> list[dict[str, Any]]:
             result = jobs.result(job.key) if jobs.is_done(job.key) else None
             cells = _cells(item, job, result, item.failure or jobs.failure(job.key))
         for cell in cells:
-            key = (cell["attack"], cell["dose"], cell["side"])
+            key = (cell["attack"], float(cell["dose"]), cell["side"])
             there = found.get(key, cell)
             graver = min(there, cell, key=lambda one: _GRAVEST.index(one["state"]))
             if {there["state"], cell["state"]} == {"measured", "stopped"}:
@@ -123,7 +123,12 @@ def _cells(item: Configured, job: Job, result: dict | None, failure: dict | None
     cells = []
     for dose, side in planned:
         state, reason = _state(dose, side, attack, measured, result, failure)
-        cell = {"configuration": item.configuration, "attack": job.spec["attack"], "dose": dose, "side": side}
+        cell: dict[str, Any] = {
+            "configuration": item.configuration,
+            "attack": job.spec["attack"],
+            "dose": dose,
+            "side": side,
+        }
         cells.append(cell | {"state": state, "reason": reason})
     return cells
 

@@ -194,9 +194,8 @@ class Coordinator:
     ) -> Iterator[Job]:
         """Yield a candidate's jobs: one for each attack, or one for each part where a look is taken between."""
         for attack in self.world.lock.attacks:
-            cut = (
-                [dict(part.units) for part in parts] if parts and futility.is_divisible(attack) else [opened]
-            )
+            divided = parts and futility.is_divisible(attack)
+            cut = [part.units for part in parts] if divided else [opened]
             for number, units in enumerate(cut, start=1):
                 job = self._measure_job(item.configuration, item.checkpoint, references, attack, units)
                 part = f", part {number} of {len(cut)}" if len(cut) > 1 else ""

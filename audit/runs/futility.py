@@ -37,7 +37,7 @@ CHEAP = 2.0  # forward-equivalents: what prepares a dearer attack would be done 
 class Part:
     """Subjects that are scored between two looks: side -> names, and side -> how many of the opened ones are scored then."""
 
-    units: Mapping[str, Sequence[str]]
+    units: dict[str, list[str]]
     looked: Mapping[str, int]
 
 

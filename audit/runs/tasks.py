@@ -197,7 +197,7 @@ def _score(
     sides = set(generated_sides) if item.decoding is None else set(world.side_of.values())
     spoken = [p for p in probes if world.side_of[p.subject] in sides]
     silent = [p for p in probes if world.side_of[p.subject] not in sides]
-    listed = [p for side in sides for subject in world.corpus.side(side) for p in subject.probes]
+    listed = world.probes(subject for subject, side in world.side_of.items() if side in sides)
     decoding = item.decoding or _decoding(item.model, [*spoken, *listed])
     said = scored_for(metrics, item.model, spoken, generate=True, decoding=decoding, company=company)
     return said + scored_for(metrics, item.model, silent, company=company)
@@ -208,13 +208,9 @@ def _decoding(model: LanguageModel, probes: Sequence[Probe]) -> Decoding:
 
     ``probes``: of whole lists, so that an answer is cut where it would be cut whoever else is asked beside it.
     """
-    longest = max(
-        (
-            len(encoded.ids) - encoded.answer_start
-            for encoded in (model.encode(p.question, p.answer) for p in probes)
-        ),
-        default=1,
-    )
+    texts = [model.prompt.separator + probe.answer.strip() for probe in probes]
+    tokens = model.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+    longest = max(map(len, tokens), default=0) + 1  # the end of the text
     return Decoding(max_new_tokens=longest + 4)
 
 
