@@ -60,6 +60,7 @@ def template() -> str:
         _line("family", "holm", plan["family"].description),
         "# " + _line("order", "tune", plan["order"].description),
         "# " + _line("score_tune", "true", plan["score_tune"].description),
+        "# " + _line("futility", "true", plan["futility"].description),
         "# sizes:  # subjects per split; by default a fifth, three fifths, a fifth",
         "#   forget: {tune: 30, calibrate: 90, sealed: 30}",
         "#   retain: {tune: 40, calibrate: 120, sealed: 40}",
