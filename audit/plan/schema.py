@@ -207,7 +207,7 @@ class Plan(_Record):
     score_tune: bool | None = None
     """measure candidates on tune subjects, under every attack; default: where the order is learned on them"""
     futility: bool | Literal["subjects"] = False
-    """measure a candidate no further once shown to exceed a budget; `subjects`: look after the first subjects of an attack too"""
+    """measure a candidate no further once it is shown to exceed a budget; `subjects`: look within an attack too"""
     sizes: Sizes = Sizes()
     prompt: Literal["chat", "qa", "plain"] | None = None
     """how a question is put; default: the tokenizer's chat template, else `Q: … A:`"""
